@@ -1,0 +1,82 @@
+"""Every error that Jenga raises on purpose. Importable without torch, pandas or pydantic."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class JengaError(Exception):
+    """The work failed. The command line prints the message without a traceback and exits with 1."""
+
+    exit_code = 1
+
+
+class UserError(JengaError):
+    """The user's input was wrong. Says what, where, what is allowed, the nearest name and the next command; exits with 2.
+
+    >>> print(UserError("unknown key 'epoch'", where="soc.yaml:12, train.epoch", allowed=["epochs"], nearest="epochs"))
+    soc.yaml:12, train.epoch: unknown key 'epoch'
+      allowed: epochs
+      did you mean: epochs
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        allowed: Iterable[str] = (),
+        nearest: str | None = None,
+        next: str | None = None,
+    ) -> None:
+        self.what, self.where, self.allowed, self.nearest, self.next = what, where, tuple(allowed), nearest, next
+        lines = [f"{where}: {what}" if where else what]
+        if self.allowed:
+            lines.append("  allowed: " + ", ".join(self.allowed))
+        if nearest:
+            lines.append("  did you mean: " + nearest)
+        if next:
+            lines.append("  next: " + next)
+        super().__init__("\n".join(lines))
+
+
+class ConfigError(UserError):
+    """A configuration file is wrong. `problems` holds one UserError for each thing that is."""
+
+    def __init__(self, problems: Iterable[UserError]) -> None:
+        self.problems = tuple(problems)
+        Exception.__init__(self, "\n".join(str(p) for p in self.problems))
+        self.what, self.where, self.allowed, self.nearest, self.next = str(self), None, (), None, None
+
+
+class DataError(UserError):
+    """A table cannot be used as it is: names the file, the row number and the column."""
+
+
+class PluginError(UserError):
+    """A kind is unknown, its plugin failed to load, or it is not installed."""
+
+
+class ArtifactError(UserError):
+    """A model folder is torn, altered, unsafe or made by plugins that are not here."""
+
+
+class CheckpointError(JengaError):
+    """A checkpoint cannot be written or none that is whole can be read."""
+
+
+class HookError(JengaError):
+    """A loop hook raised. Names the hook's kind and the event."""
+
+
+class TrainingError(JengaError):
+    """The run cannot go on: a loss or gradient is not finite, no row has a label, and the like."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that is spelt most like `name`, or None."""
+    found = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
+    return found[0] if found else None
