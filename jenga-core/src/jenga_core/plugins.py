@@ -1,7 +1,7 @@
 """Discovery: which plugins are installed, what they register, and why one that cannot be used cannot.
 
-An error is a value here: `scan` never raises, whatever a plugin does, and when one fails the others work. A plugin is an
-entry point of the group `jenga.plugins.v1`. Another suffix is another interface: such a plugin is reported and never
+An error is a value here: `scan` never raises, whatever a plugin does, and when one fails the others work. A plugin is
+an entry point of the group `jenga.plugins.v1`. Another suffix is another interface: such a plugin is reported and never
 imported. Importable without torch, pandas or pydantic.
 
 Environment: ``JENGA_DISABLE_PLUGINS=<distribution>[,...]`` leaves out those distributions' plugins,
@@ -63,7 +63,7 @@ class Claim:
 def discover(environ: Mapping[str, str] = os.environ) -> tuple[PluginRecord, ...]:
     """`scan`, but `JENGA_STRICT_PLUGINS=1` raises `PluginError` when a plugin that is not disabled cannot be used."""
     records = scan(environ)
-    if _flag(environ, "JENGA_STRICT_PLUGINS"):
+    if flag(environ, "JENGA_STRICT_PLUGINS"):
         require_usable(records)
     return records
 
@@ -164,7 +164,7 @@ def _answers(name: str, plugin: object) -> Iterator[tuple[str, object]]:
 
 def trace_hooks(manager: pluggy.PluginManager, who: str, environ: Mapping[str, str] = os.environ) -> None:
     """With JENGA_TRACE_HOOKS=1, print every hook call of `manager` to stderr: who is called, and the answer."""
-    if not _flag(environ, "JENGA_TRACE_HOOKS"):
+    if not flag(environ, "JENGA_TRACE_HOOKS"):
         return
 
     def before(hook: str, impls: Iterable[Any], arguments: Mapping[str, Any]) -> None:
@@ -197,5 +197,6 @@ def _normal(dist: str) -> str:
     return re.sub(r"[-_.]+", "-", dist).strip().lower()
 
 
-def _flag(environ: Mapping[str, str], name: str) -> bool:
+def flag(environ: Mapping[str, str], name: str) -> bool:
+    """A switch in the environment: anything but empty and 0 is on."""
     return environ.get(name, "") not in ("", "0")
