@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SerializeAsAny, Tag, model_validator
 
 
 class Section(BaseModel):
@@ -54,8 +54,18 @@ def _paths(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Paths = Annotated[list[str], BeforeValidator(_paths)]
+Paths = Annotated[list[str], BeforeValidator(_paths, json_schema_input_type=str | list[str])]
 SplitName = Literal["train", "validation", "test"]
+
+
+def _path_form(value: Any) -> str:
+    return "splits" if isinstance(value, dict) else "files"
+
+
+# a discriminator, so that a wrong path is told about its own form only
+Path = Annotated[
+    Annotated[Paths, Tag("files")] | Annotated[dict[SplitName, Paths], Tag("splits")], Discriminator(_path_form)
+]
 
 
 class SplitConfig(Section):
@@ -78,13 +88,15 @@ class SplitConfig(Section):
             raise ValueError(f"validation + test = {self.validation + self.test:g} leaves no training rows")
         if self.by in ("group", "time") and self.column is None:
             raise ValueError(f"by: {self.by} needs `column`")
+        if self.by == "random" and self.column is not None:
+            raise ValueError("`column` does nothing with by: random; say by: stratified, group or time")
         return self
 
 
 class DataConfig(Section):
     """One table: files (a path, a glob, a list; or one of those for each of train, validation, test) and how to split it."""
 
-    path: Paths | dict[SplitName, Paths] | None = Field(
+    path: Path | None = Field(
         default=None,
         description="file, glob or list of them; or {train: ..., validation: ..., test: ...}; relative to this file",
     )
@@ -155,6 +167,9 @@ Sampling = Annotated[
 ]
 
 
+SamplingName = Literal["sequential", "round_robin", "proportional", "temperature"]
+
+
 def _sampling(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
@@ -209,12 +224,13 @@ class TrainConfig(Section):
         default=0.01, ge=0, description="AdamW's decoupled weight decay (not for biases and norms)"
     )
     clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm; null: no clipping")
-    schedule: Annotated[ScheduleConfig, BeforeValidator(_sampling)] = Field(
-        default_factory=ScheduleConfig, description="a kind, or {kind: ..., warmup_steps: ...}"
-    )
+    schedule: Annotated[
+        ScheduleConfig,
+        BeforeValidator(_sampling, json_schema_input_type=ScheduleConfig | Literal["constant", "linear", "cosine"]),
+    ] = Field(default_factory=ScheduleConfig, description="a kind, or {kind: ..., warmup_steps: ...}")
     precision: Literal["fp32", "bf16", "fp16"] = Field(default="fp32", description="bf16 and fp16: mixed precision")
     device: Literal["auto", "cpu"] = Field(default="auto", description="auto: an accelerator where there is one")
-    sampling: Annotated[Sampling, BeforeValidator(_sampling)] = Field(
+    sampling: Annotated[Sampling, BeforeValidator(_sampling, json_schema_input_type=Sampling | SamplingName)] = Field(
         default_factory=ProportionalSampling, description="how batches are drawn from several tables"
     )
     evaluate: EveryConfig = Field(
