@@ -20,10 +20,10 @@ Array = np.ndarray[Any, Any]
 
 
 class AnomalyTask(Task):
-    """Target {"y": float32 [n], 1 = attack}; outputs {"score": probability of an attack, float32 [B], "flag": bool [B]}.
+    """Target {"y": float32 [n], 1 = attack}; outputs {"score": probability, float32 [B], "flag": bool [B]}.
 
-    A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so that
-    they stay probabilities of the training mix. Until `calibrate`, a threshold that is still to be chosen stands at 0.5.
+    A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so
+    that they stay probabilities of the training mix. Until `calibrate`, a threshold yet to be chosen stands at 0.5.
     """
 
     def __init__(self, config: AnomalyConfig) -> None:
