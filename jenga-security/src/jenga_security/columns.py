@@ -76,7 +76,7 @@ class Categories:
             and cells.name not in config.categorical
         ):
             raise DataError(
-                f"column {str(cells.name)!r} holds {len(ranked)} different texts in {len(cells)} rows ({ranked[0]!r}, ...)"
+                f"column {str(cells.name)!r} holds {len(ranked)} different texts in {len(cells)} rows"
                 ": an identifier, a time or free text, which a table model cannot learn from",
                 next=f"leave it out (`exclude: [{cells.name}]`), or list it under the processor's `categorical:`",
             )

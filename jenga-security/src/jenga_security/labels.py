@@ -55,7 +55,7 @@ class Labels:
         )
 
     def encode(self, cells: pd.Series) -> tuple[Array, Array]:
-        """(float32 [N] with 1 = attack, bool [N] = has a label). DataError for a label that training did not define."""
+        """(int64 [N] with 1 = attack, bool [N] = has a label). DataError for a label that training did not define."""
         codes, values = names(cells)
         spelt = [None if value is None else value.casefold() for value in values]
         for code, value in enumerate(spelt):
@@ -71,7 +71,7 @@ class Labels:
                     where=f"{row_of(cells, at)}, column {self.column!r}",
                     allowed=[*self.normal, *self.attacks],
                 )
-        y = np.array([value is not None and value not in self.normal for value in spelt] + [False], dtype=np.float32)
+        y = np.array([value is not None and value not in self.normal for value in spelt] + [False], dtype=np.int64)
         known = np.array([value is not None for value in spelt] + [False])
         return y[codes], known[codes]
 

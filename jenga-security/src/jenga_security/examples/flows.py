@@ -1,11 +1,12 @@
 """Synthetic network flows: seeded, labelled, with attacks that look like some of the normal traffic.
 
-Nothing here was captured. Each kind of traffic is a `Profile` of medians and spreads; hosts hold sessions of many flows, so
-that `request_count` can be counted from the flows themselves instead of being drawn.
+Nothing here was captured. Each kind of traffic is a `Profile` of medians and spreads; hosts hold sessions of many flows,
+so that `request_count` can be counted from the flows themselves instead of being drawn.
 
-Columns: started (UTC, ISO 8601), host (who opened the flow), packet_size (mean bytes per packet), port (of the responder),
-protocol (tcp, udp, icmp), duration (seconds), request_count (flows that the host opened in the 60 s before this one, this
-one included), bytes_sent and bytes_received (IP layer, headers included), label (benign or the attack's name).
+Columns: started (UTC, ISO 8601), host (who opened the flow), packet_size (mean bytes per packet), port (of the
+responder), protocol (tcp, udp, icmp), duration (seconds), request_count (flows that the host opened in the 60 s before
+this one, this one included), bytes_sent and bytes_received (IP layer, headers included), label (benign or the attack's
+name).
 """
 
 from __future__ import annotations
@@ -49,85 +50,27 @@ class Profile:
 
 
 TCP, UDP, ICMP = {"tcp": 1.0}, {"udp": 1.0}, {"icmp": 1.0}
+MOSTLY_TCP, MOSTLY_UDP, MIXED = {"tcp": 0.92, "udp": 0.08}, {"tcp": 0.2, "udp": 0.8}, {"tcp": 0.7, "udp": 0.3}
+# label, share, ports, protocols, then medians and spreads of duration, sent, received, packet; flows and gap of a session
+# fmt: off
 NORMAL = (
-    Profile(
-        "benign", 0.34, {443: 8, 80: 2}, TCP, (1.5, 1.3), (2500, 1.1), (18e3, 1.6), (600, 0.4), 12, 2.0
-    ),  # web pages
+    Profile("benign", 0.34, {443: 8, 80: 2}, TCP, (1.5, 1.3), (2500, 1.1), (18e3, 1.6), (600, 0.4), 12, 2.0),  # web pages
     Profile("benign", 0.16, {53: 1}, UDP, (0.03, 0.8), (70, 0.35), (160, 0.6), (110, 0.3), 6, 3.0),  # names
-    Profile(
-        "benign", 0.06, {587: 4, 993: 5, 25: 1}, TCP, (3, 1.0), (9e3, 1.6), (4e3, 1.3), (450, 0.4), 2, 30.0
-    ),  # mail
-    Profile(
-        "benign", 0.06, {22: 7, 3389: 3}, TCP, (3, 1.5), (3500, 1.1), (5000, 1.2), (160, 0.4), 10, 4.0
-    ),  # remote work
-    Profile(
-        "benign", 0.04, {443: 5, 873: 3, 22: 2}, TCP, (40, 1.2), (2e6, 1.7), (15e3, 1.1), (1000, 0.35), 3, 40.0
-    ),  # backup
-    Profile(
-        "benign", 0.06, {443: 1}, {"udp": 0.8, "tcp": 0.2}, (60, 1.0), (60e3, 1.0), (6e6, 1.2), (1100, 0.25), 2, 90.0
-    ),
-    Profile(
-        "benign", 0.07, {}, {"tcp": 0.9, "udp": 0.1}, (0.03, 0.9), (74, 0.3), (70, 0.5), (60, 0.2), 20, 1.5
-    ),  # monitors
-    Profile(
-        "benign", 0.08, {443: 5, 80: 3, 8080: 2}, TCP, (0.25, 0.8), (800, 0.6), (1600, 0.9), (380, 0.3), 40, 0.6
-    ),  # APIs
+    Profile("benign", 0.06, {587: 4, 993: 5, 25: 1}, TCP, (3, 1.0), (9e3, 1.6), (4e3, 1.3), (450, 0.4), 2, 30.0),  # mail
+    Profile("benign", 0.06, {22: 7, 3389: 3}, TCP, (3, 1.5), (3500, 1.1), (5000, 1.2), (160, 0.4), 10, 4.0),  # remote work
+    Profile("benign", 0.04, {443: 5, 873: 3, 22: 2}, TCP, (40, 1.2), (2e6, 1.7), (15e3, 1.1), (1e3, 0.35), 3, 40.0),  # backup
+    Profile("benign", 0.06, {443: 1}, MOSTLY_UDP, (60, 1.0), (60e3, 1.0), (6e6, 1.2), (1100, 0.25), 2, 90.0),  # video
+    Profile("benign", 0.07, {}, MOSTLY_TCP, (0.03, 0.9), (74, 0.3), (70, 0.5), (60, 0.2), 20, 1.5),  # health checks
+    Profile("benign", 0.08, {443: 5, 80: 3, 8080: 2}, TCP, (0.25, 0.8), (800, 0.6), (1600, 0.9), (380, 0.3), 40, 0.6),  # APIs
     Profile("benign", 0.02, {0: 1}, ICMP, (0.5, 1.0), (300, 0.7), (300, 0.7), (84, 0.1), 5, 1.0),  # ping
 )
 ATTACKS = (
-    Profile(
-        "port_scan",
-        0.036,
-        {},
-        {"tcp": 0.93, "udp": 0.07},
-        (0.011, 0.9),
-        (49, 0.25),
-        (42, 0.5),
-        (48, 0.15),
-        12,
-        1.0,
-        0.3,
-    ),
-    Profile(
-        "brute_force",
-        0.032,
-        {22: 6, 3389: 3, 443: 1},
-        TCP,
-        (1.5, 0.6),
-        (2300, 0.45),
-        (2700, 0.45),
-        (150, 0.25),
-        15,
-        2.0,
-        0.3,
-    ),
-    Profile(
-        "exfiltration",
-        0.014,
-        {443: 6, 53: 2, 22: 2},
-        TCP,
-        (50, 0.9),
-        (7e6, 1.1),
-        (9e3, 0.7),
-        (1200, 0.25),
-        4,
-        30.0,
-        0.8,
-    ),
-    Profile(
-        "ddos",
-        0.034,
-        {80: 7, 443: 3},
-        {"tcp": 0.7, "udp": 0.3},
-        (0.12, 0.8),
-        (420, 0.5),
-        (200, 1.3),
-        (210, 0.4),
-        25,
-        0.3,
-        0.2,
-    ),
+    Profile("port_scan", 0.036, {}, MOSTLY_TCP, (0.011, 0.9), (49, 0.25), (42, 0.5), (48, 0.15), 12, 1.0, 0.3),
+    Profile("brute_force", 0.032, {22: 6, 3389: 3, 443: 1}, TCP, (1.5, 0.6), (2300, 0.45), (2700, 0.45), (150, 0.25), 15, 2.0, 0.3),
+    Profile("exfiltration", 0.014, {443: 6, 53: 2, 22: 2}, TCP, (50, 0.9), (7e6, 1.1), (9e3, 0.7), (1200, 0.25), 4, 30.0, 0.8),
+    Profile("ddos", 0.034, {80: 7, 443: 3}, MIXED, (0.12, 0.8), (420, 0.5), (200, 1.3), (210, 0.4), 25, 0.3, 0.2),
 )
+# fmt: on
 
 
 def flows(rows: int, seed: int) -> pd.DataFrame:
@@ -191,7 +134,7 @@ def _ports(profile: Profile, count: int, rng: np.random.Generator) -> Array:
 
 
 def _recent(table: pd.DataFrame) -> Array:
-    """How many flows the row's host opened in the `WINDOW` seconds up to and including the row. `table` is sorted by time."""
+    """How many flows the row's host opened in the `WINDOW` seconds up to the row, itself included. `table` is by time."""
     counts = np.zeros(len(table), dtype=np.int64)
     seconds = table["seconds"].to_numpy()
     for positions in table.groupby("host", sort=True).indices.values():
