@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import metadata
+from importlib import invalidate_caches, metadata
 from typing import Any, Literal, TypeAlias
 
 import pluggy
@@ -84,6 +84,7 @@ def scan(environ: Mapping[str, str] = os.environ) -> tuple[PluginRecord, ...]:
 
 def forget() -> None:
     """Let the next `scan` look again: something was installed or removed while this process runs."""
+    invalidate_caches()
     _scan.cache_clear()
 
 

@@ -36,7 +36,9 @@ def check(
 
 
 def schema(
-    kind: Annotated[str | None, typer.Argument(help="One component only, such as core/csv.", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="One component only, such as core/csv.", show_default=False)
+    ] = None,
 ) -> None:
     """The JSON schema of the configuration with everything that is installed, for editors.
 

@@ -43,7 +43,9 @@ def init(
 
 def demo(
     template: Annotated[str, typer.Argument(help="A template's name; `jenga init --list` shows them.")],
-    output: Annotated[Path | None, typer.Option(help="Folder; default: the first free of demo-TEMPLATE, -2, ...")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder; default: the first free of demo-TEMPLATE, -2, ...")
+    ] = None,
     rows: Rows = None,
     seed: Seed = 0,
 ) -> None:

@@ -20,7 +20,9 @@ BATCH_ROWS = 65_536
 
 def evaluate(
     model: Model,
-    data: Annotated[Path | None, typer.Argument(help="Labelled rows; default: the test split.", show_default=False)] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="Labelled rows; default: the test split.", show_default=False)
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
 ) -> None:
     """Metrics with confidence intervals, beside the baselines.

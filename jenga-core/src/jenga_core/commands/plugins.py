@@ -35,7 +35,9 @@ def list_(
         rows += [(r.name, f"{r.dist} {r.version}", r.status, r.error or _counts(r)) for r in records]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         for row in rows:
-            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + "  " + row[3])
+            typer.echo(
+                "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + "  " + row[3]
+            )
     if strict or flag(environ, "JENGA_STRICT_PLUGINS"):
         require_usable(records)
 
@@ -74,9 +76,13 @@ def check(name: Name) -> None:
     raise typer.Exit(run_contract(name))
 
 
-@app.command(epilog="Example: jenga plugins new acme-sonar && pip install -e acme-sonar && jenga plugins check acme-sonar")
+@app.command(
+    epilog="Example: jenga plugins new acme-sonar && pip install -e acme-sonar && jenga plugins check acme-sonar"
+)
 def new(
-    name: Annotated[str, typer.Argument(help="Lower-case words joined by '-', such as acme-sonar.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="Lower-case words joined by '-', such as acme-sonar.", show_default=False)
+    ],
     folder: Annotated[Path | None, typer.Argument(help="Where; default: ./NAME.", show_default=False)] = None,
 ) -> None:
     """Write a new plugin: a package with a processor, a backbone, an example and tests, all working."""

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 def plain(judgements: Sequence[Judgement]) -> dict[str, Any]:
     """``{"metrics": {"task.metric": {value, low, high}}, "judgements": [...]}``."""
     metrics = {
-        f"{j.task}.{name}": {"value": s.value, "low": s.low, "high": s.high} for j in judgements for name, s in j.scores.items()
+        f"{j.task}.{name}": {"value": s.value, "low": s.low, "high": s.high}
+        for j in judgements
+        for name, s in j.scores.items()
     }
     return {"metrics": metrics, "judgements": [j.to_json() for j in judgements]}
 
