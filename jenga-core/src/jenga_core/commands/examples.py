@@ -21,7 +21,7 @@ def init(
     seed: Seed = 0,
     rows: Rows = None,
 ) -> None:
-    """Write a configuration, data and a README to begin from.
+    """Write a template: a configuration, data and a README.
 
     Example: jenga init network-threats threats && jenga train threats/config.yaml
     """
@@ -49,7 +49,7 @@ def demo(
     rows: Rows = None,
     seed: Seed = 0,
 ) -> None:
-    """Write a template, train it, evaluate it and predict: the whole way in one command.
+    """Generate, train, evaluate and predict in one command.
 
     Example: jenga demo network-threats
     """

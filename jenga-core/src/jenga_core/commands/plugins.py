@@ -20,10 +20,11 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 when a plugin cannot be used.")] = False,
 ) -> None:
-    """Every installed plugin with its status; for one that cannot be used, why."""
+    """Every installed plugin, its status and, if need be, why."""
     from os import environ
 
-    from ..plugins import flag, require_usable, scan
+    from ..plugins import require_usable, scan
+    from ..tracing import flag
 
     records = scan()
     if json:
@@ -65,7 +66,10 @@ def show(
 
 @app.command(epilog="Example: jenga plugins check core")
 def check(name: Name) -> None:
-    """Import everything a plugin registers and run the conformance kit on it (needs pytest)."""
+    """Import all that a plugin registers; run the conformance kit.
+
+    The kit needs pytest: pip install "jenga-core[testing]".
+    """
     from ..plugins import require_usable
     from .conformance import import_all, run_contract
 
@@ -85,7 +89,10 @@ def new(
     ],
     folder: Annotated[Path | None, typer.Argument(help="Where; default: ./NAME.", show_default=False)] = None,
 ) -> None:
-    """Write a new plugin: a package with a processor, a backbone, an example and tests, all working."""
+    """Write a new plugin, complete and working.
+
+    A package with a processor, a backbone, an example and tests.
+    """
     from ..scaffold import write
 
     for path in write(name, folder or Path(name)):

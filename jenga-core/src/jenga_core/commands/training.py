@@ -24,7 +24,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the configuration's seed.", min=0, max=2**32 - 1)] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Refuse operations that are not.")] = False,
 ) -> None:
-    """Train a model; the run's folder is the model.
+    """Train; the run's folder, printed at the end, is the model.
 
     Example: jenga train soc.yaml --output runs/soc/first --set train.epochs=1 --seed 7
     """

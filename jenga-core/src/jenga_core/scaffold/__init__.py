@@ -18,7 +18,7 @@ ENDING = ".in"  # so that no tool takes a template for the file that it becomes
 
 
 def write(name: str, folder: Path) -> list[Path]:
-    """Write the plugin `name` into `folder`, new or empty; the files written. `UserError`: a bad name, a used folder."""
+    """Write the plugin `name` into `folder`, new or empty. `UserError`: a bad name, or a folder with something in it."""
     _check_name(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; nothing was written", next=f"jenga plugins new {name} ANOTHER_FOLDER")
@@ -54,6 +54,6 @@ def _templates(folder: Traversable, at: str = "") -> Iterator[tuple[str, Travers
 
 
 def _core_range(version: str) -> str:
-    """The versions of the core that a plugin written against `version` works with: below 1.0 a minor version may break."""
+    """The versions of the core that a plugin written for `version` works with: below 1.0 a minor version may break."""
     major, minor = version.split(".")[:2]
     return f">={version},<{f'0.{int(minor) + 1}' if major == '0' else int(major) + 1}"
