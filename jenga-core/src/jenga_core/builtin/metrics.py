@@ -62,7 +62,11 @@ class BinaryMetrics(Metrics):
         y, score, flag = _binary(output, target)
         if not len(y) or not np.isfinite(score).all():
             return dict.fromkeys(_BINARY, math.nan)
-        values = _decisions(y, flag, 2)
+        return self.from_decisions(y, score, _decisions(y, flag, 2))
+
+    @staticmethod
+    def from_decisions(y: Array, score: Array, values: Mapping[str, Any]) -> dict[str, float]:
+        """The metrics, given what `_decisions` found: classification has that already."""
         (precision, _), (false, recall), (f1, _) = values["precision"][::-1], values["recall"], values["f1"][::-1]
         found = {
             "f1": f1,
@@ -112,7 +116,10 @@ class ClassificationMetrics(Metrics):
         decided = probability.argmax(axis=1)
         values = _decisions(y, decided, len(self.names))
         if len(self.names) == 2:
-            return {**self.binary.compute(*self._as_binary(probability, y)), **_averages(values)}
+            order = [1 - self.positive, self.positive]
+            ordered = {k: v[order] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+            truth = (y == self.positive).astype(np.int64)
+            return {**self.binary.from_decisions(truth, probability[:, self.positive], ordered), **_averages(values)}
         found = {
             "accuracy": values["accuracy"],
             **_averages(values),
@@ -200,15 +207,15 @@ def _decisions(y: Array, decided: Array, classes: int) -> dict[str, Any]:
     scikit-learn gets the cells of the confusion matrix with their counts as weights instead of the rows: the same numbers,
     at a cost that does not grow with the rows, which is what makes the bootstrap affordable.
     """
-    from sklearn import metrics as sk
+    from sklearn.metrics import precision_recall_fscore_support
 
     counts = np.bincount(y * classes + decided, minlength=classes * classes)
     cells = np.flatnonzero(counts)
     truth, choice, rows = cells // classes, cells % classes, counts[cells].astype(np.float64)
-    precision, recall, f1, support = sk.precision_recall_fscore_support(
+    precision, recall, f1, support = precision_recall_fscore_support(
         truth, choice, sample_weight=rows, labels=np.arange(classes), zero_division=np.nan
     )
-    accuracy = sk.accuracy_score(truth, choice, sample_weight=rows)
+    accuracy = np.average(recall[support > 0], weights=support[support > 0])  # the recalls' mean, each weighted by its rows
     return {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1, "rows": support}
 
 
