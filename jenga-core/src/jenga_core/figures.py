@@ -69,7 +69,9 @@ class Curve:
     def table(self, at_most: int = 12) -> tuple[list[str], list[list[Any]]]:
         rows: list[list[Any]] = []
         for line in self.lines:
-            picks = np.unique(np.linspace(0, len(line.x) - 1, min(at_most, len(line.x))).astype(int)) if len(line.x) else []
+            picks = (
+                np.unique(np.linspace(0, len(line.x) - 1, min(at_most, len(line.x))).astype(int)) if len(line.x) else []
+            )
             rows += [[line.name, float(line.x[i]), float(line.y[i])] for i in picks]
         return ["line", self.x_label, self.y_label], rows
 
@@ -97,7 +99,9 @@ class Matrix:
             for i in range(self.values.shape[0]):
                 for j in range(self.values.shape[1]):
                     colour = "white" if share[i, j] > 0.5 else "black"
-                    axes.text(j, i, f"{self.values[i, j]:,.0f}", ha="center", va="center", color=colour, fontsize="small")
+                    axes.text(
+                        j, i, f"{self.values[i, j]:,.0f}", ha="center", va="center", color=colour, fontsize="small"
+                    )
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         header = [f"{self.row_label} \\ {self.column_label}", *self.columns]

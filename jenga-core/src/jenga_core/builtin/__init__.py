@@ -1,1 +1,1 @@
-"""The plugin "core": what comes with jenga-core, registered through the same door as everybody else's."""
+"""The plugin "core": sources, tasks, fusions and loop hooks of no modality, registered through the public door."""

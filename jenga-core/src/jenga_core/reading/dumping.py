@@ -1,0 +1,29 @@
+"""A RunConfig as YAML that says everything: what is saved with a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from ..config import RunConfig
+from .yaml_lines import resolvers
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever this reader or a reader of YAML 1.1 would not take for text: `on`, `2e-4`, `12:30`."""
+
+    yaml_implicit_resolvers = {
+        first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *resolvers().get(first, [])]
+        for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *resolvers()}
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Repeat equal values: an anchor would be one more thing to understand."""
+        return True
+
+
+def dump_config(config: RunConfig) -> str:
+    """YAML with every default spelt out; `read_config` of it gives an equal RunConfig."""
+    values = config.model_dump(mode="json")
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
