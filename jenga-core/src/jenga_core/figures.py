@@ -136,7 +136,9 @@ class Bars:
     def table(self) -> tuple[list[str], list[list[Any]]]:
         header = [f"{self.x_label} from", "to", *(line.name for line in self.lines)]
         heights = [np.asarray(line.y).tolist() for line in self.lines]
-        return header, [list(row) for row in zip(self.edges[:-1].tolist(), self.edges[1:].tolist(), *heights, strict=True)]
+        return header, [
+            list(row) for row in zip(self.edges[:-1].tolist(), self.edges[1:].tolist(), *heights, strict=True)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         return _plain("bars", self)
@@ -188,6 +190,10 @@ class Sheet:
 
     def draw(self, axes: Any) -> None:
         axes.set_axis_off()
+        if len(self.cells):
+            axes.table(
+                cellText=[list(map(str, row)) for row in self.cells[:12]], colLabels=list(self.header), loc="center"
+            )
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         return list(self.header), [list(row) for row in self.cells]
