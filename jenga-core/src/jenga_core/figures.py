@@ -21,8 +21,11 @@ class Figure(Protocol):
     `to_json` gives plain JSON with a key "form" that `figure_from_json` knows (a figure of your own: `Sheet` of its table).
     """
 
-    title: str
-    note: str
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def note(self) -> str: ...
 
     def draw(self, axes: Any) -> None: ...
 
@@ -69,7 +72,7 @@ class Curve:
     def table(self, at_most: int = 12) -> tuple[list[str], list[list[Any]]]:
         rows: list[list[Any]] = []
         for line in self.lines:
-            picks = (
+            picks: Array | list[int] = (
                 np.unique(np.linspace(0, len(line.x) - 1, min(at_most, len(line.x))).astype(int)) if len(line.x) else []
             )
             rows += [[line.name, float(line.x[i]), float(line.y[i])] for i in picks]

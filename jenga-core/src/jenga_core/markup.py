@@ -21,7 +21,7 @@ def join(parts: Iterable[str]) -> Html:
     return Html("".join(part if isinstance(part, Html) else html.escape(str(part)) for part in parts))
 
 
-def element(name: str, *children: str, **attributes: str) -> Html:
+def element(name: str, /, *children: str, **attributes: str) -> Html:
     """``<name attribute="...">children</name>``; a trailing underscore of an attribute is dropped (`class_`)."""
     given = "".join(f' {key.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for key, value in attributes.items())
     return Html(f"<{name}{given}>" if name in VOID else f"<{name}{given}>{join(children)}</{name}>")
@@ -84,7 +84,8 @@ th, td { text-align: right; padding: .3rem .7rem; border-bottom: 1px solid var(-
 th[scope=row], thead th:first-child, .text td { text-align: left; } .text td { white-space: normal; }
 .best { color: var(--mark); font-weight: 600; background: var(--tint); border-radius: .25rem; padding: 0 .3rem; }
 details { margin: .4rem 0; } summary { cursor: pointer; color: var(--soft); }
-pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem; font-size: .85rem; }
+pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem;
+  font-size: .85rem; }
 """
 
 

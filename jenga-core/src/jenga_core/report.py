@@ -90,10 +90,8 @@ def _task(judgement: Judgement) -> Html:
 
 
 def _card(metric: str, score: Score) -> Html:
-    return element(
-        "div", element("span", readable(metric)), element("b", number(score.value)), element("span", spread(score), class_="soft"),
-        class_="card",
-    )  # fmt: skip
+    interval = element("span", spread(score), class_="soft")
+    return element("div", element("span", readable(metric)), element("b", number(score.value)), interval, class_="card")
 
 
 def verdict(judgement: Judgement) -> str:
@@ -111,7 +109,8 @@ def verdict(judgement: Judgement) -> str:
     place = "level with" if model.value == rival.value else "ahead of" if ahead else "behind"
     overlap = model.low <= rival.high and rival.low <= model.high
     doubt = "; their intervals overlap, so these rows do not settle it" if overlap and place != "level with" else ""
-    return f"By {readable(metric)} the model ({number(model.value)}) is {place} the best baseline, {name} ({number(rival.value)}){doubt}."
+    beaten = f"the best baseline, {name} ({number(rival.value)})"
+    return f"By {readable(metric)} the model ({number(model.value)}) is {place} {beaten}{doubt}."
 
 
 def _comparison(judgement: Judgement) -> Html:
