@@ -9,6 +9,7 @@ import base64
 import io
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,7 +171,11 @@ def picture(figure: Figure) -> str:
         FigureCanvasSVG(canvas)
         figure.draw(canvas.subplots())
         target = io.StringIO()
-        canvas.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+        with (
+            warnings.catch_warnings()
+        ):  # the text is drawn by the reader's fonts, so it does not matter what this one lacks
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            canvas.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     svg = NOT_XML.sub("", target.getvalue()).encode("utf-8", errors="replace")
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
