@@ -31,7 +31,9 @@ class ComponentConfig(Section):
 class TaskConfig(ComponentConfig):
     """Base of every task's options."""
 
-    data: str = Field(default="", description="the table whose rows carry the labels; may be left out when there is only one")
+    data: str = Field(
+        default="", description="the table whose rows carry the labels; may be left out when there is only one"
+    )
     weight: float = Field(default=1.0, ge=0, description="factor of this task's loss in the sum of all tasks")
 
     def columns(self) -> list[str]:
@@ -76,7 +78,9 @@ class SplitConfig(Section):
         description="random; stratified: same share of each value of `column`; group: rows with one value of `column` stay "
         "together; time: oldest rows train, newest test",
     )
-    column: str | None = Field(default=None, description="the column that `by` speaks of (stratified: default is the target)")
+    column: str | None = Field(
+        default=None, description="the column that `by` speaks of (stratified: default is the target)"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -93,12 +97,15 @@ class DataConfig(Section):
     """One table: files (a path, a glob, a list; or one of those for each of train, validation, test) and how to split it."""
 
     path: Path | None = Field(
-        default=None, description="file, glob or list of them; or {train: ..., validation: ..., test: ...}; relative to this file"
+        default=None,
+        description="file, glob or list of them; or {train: ..., validation: ..., test: ...}; relative to this file",
     )
     source: SerializeAsAny[ComponentConfig] | None = Field(
         default=None, description="the reader, as a kind or {kind: ..., options}; default: chosen by the file's ending"
     )
-    split: SplitConfig = Field(default_factory=SplitConfig, description="shares of rows; not used for splits given as files")
+    split: SplitConfig = Field(
+        default_factory=SplitConfig, description="shares of rows; not used for splits given as files"
+    )
 
 
 class InputConfig(Section):
@@ -109,7 +116,9 @@ class InputConfig(Section):
         default=None, description="the columns to read; default: every column that no task, split or `exclude` names"
     )
     exclude: list[str] = Field(default_factory=list, description="columns to leave out when `columns` is absent")
-    processor: SerializeAsAny[ComponentConfig] = Field(description="cells -> tensors, as a kind or {kind: ..., options}")
+    processor: SerializeAsAny[ComponentConfig] = Field(
+        description="cells -> tensors, as a kind or {kind: ..., options}"
+    )
     backbone: str = Field(default="", description="a name under `backbones`; may be left out when there is only one")
 
     @model_validator(mode="after")
@@ -148,7 +157,9 @@ class TemperatureSampling(Section):
     """
 
     kind: Literal["temperature"] = "temperature"
-    temperature: float = Field(default=2.0, ge=1, description="1 = proportional with replacement; large = uniform over tables")
+    temperature: float = Field(
+        default=2.0, ge=1, description="1 = proportional with replacement; large = uniform over tables"
+    )
 
 
 Sampling = Annotated[
@@ -193,7 +204,9 @@ class EveryConfig(Section):
 class CheckpointConfig(EveryConfig):
     """When the state for `--resume` is written, and how many are kept."""
 
-    keep: int = Field(default=2, ge=2, description="newest checkpoints kept; at least two, so that a torn one does no harm")
+    keep: int = Field(
+        default=2, ge=2, description="newest checkpoints kept; at least two, so that a torn one does no harm"
+    )
     after: Literal["remove", "keep"] = Field(default="remove", description="what happens to them at a clean end")
 
 
@@ -203,24 +216,30 @@ class TrainConfig(Section):
     epochs: int = Field(default=10, ge=1, description="passes over the training rows")
     max_steps: int | None = Field(default=None, ge=1, description="stop after so many optimizer steps")
     batch_size: int = Field(default=32, ge=1, description="rows per batch over all processes")
-    accumulate: int = Field(default=1, ge=1, description="batches per optimizer step; gradients equal those of one big batch")
+    accumulate: int = Field(
+        default=1, ge=1, description="batches per optimizer step; gradients equal those of one big batch"
+    )
     learning_rate: float = Field(default=1e-3, gt=0, description="peak learning rate of AdamW")
-    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's decoupled weight decay (not for biases and norms)")
+    weight_decay: float = Field(
+        default=0.01, ge=0, description="AdamW's decoupled weight decay (not for biases and norms)"
+    )
     clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm; null: no clipping")
     schedule: Annotated[
         ScheduleConfig,
         BeforeValidator(_sampling, json_schema_input_type=ScheduleConfig | Literal["constant", "linear", "cosine"]),
-    ] = Field(
-        default_factory=ScheduleConfig, description="a kind, or {kind: ..., warmup_steps: ...}"
-    )
+    ] = Field(default_factory=ScheduleConfig, description="a kind, or {kind: ..., warmup_steps: ...}")
     precision: Literal["fp32", "bf16", "fp16"] = Field(default="fp32", description="bf16 and fp16: mixed precision")
     device: Literal["auto", "cpu"] = Field(default="auto", description="auto: an accelerator where there is one")
     sampling: Annotated[Sampling, BeforeValidator(_sampling, json_schema_input_type=Sampling | SamplingName)] = Field(
         default_factory=ProportionalSampling, description="how batches are drawn from several tables"
     )
-    evaluate: EveryConfig = Field(default_factory=lambda: EveryConfig(epochs=1), description="how often to score validation rows")
+    evaluate: EveryConfig = Field(
+        default_factory=lambda: EveryConfig(epochs=1), description="how often to score validation rows"
+    )
     evaluate_batch_size: int | None = Field(default=None, ge=1, description="default: four times batch_size")
-    checkpoint: CheckpointConfig = Field(default_factory=lambda: CheckpointConfig(epochs=1), description="how often to save state")
+    checkpoint: CheckpointConfig = Field(
+        default_factory=lambda: CheckpointConfig(epochs=1), description="how often to save state"
+    )
     monitor: str = Field(
         default="loss",
         description="validation metric that chooses the best weights, as {task}.{metric}; `loss` is the sum over tasks",
@@ -230,24 +249,38 @@ class TrainConfig(Section):
     trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
         default_factory=list, description="also log there, through Accelerate; needs the extra of that name"
     )
-    bootstrap: int = Field(default=500, ge=0, description="resamples for the confidence intervals of test metrics; 0: none")
+    bootstrap: int = Field(
+        default=500, ge=0, description="resamples for the confidence intervals of test metrics; 0: none"
+    )
     baselines: bool = Field(default=True, description="fit a trivial and a strong classical baseline beside the model")
 
 
 class RunConfig(Section):
     """A whole run. Paths are relative to the file's folder."""
 
-    project: str = Field(default="jenga", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the folder under runs/")
+    project: str = Field(
+        default="jenga", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the folder under runs/"
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="of weights, splits, order, dropout and augmentation")
     data: dict[str, DataConfig] = Field(min_length=1, description="named tables")
-    backbones: dict[str, SerializeAsAny[ComponentConfig]] = Field(min_length=1, description="named, so that inputs can share one")
+    backbones: dict[str, SerializeAsAny[ComponentConfig]] = Field(
+        min_length=1, description="named, so that inputs can share one"
+    )
     inputs: dict[str, InputConfig] = Field(min_length=1, description="named inputs of the model")
     fusion: SerializeAsAny[ComponentConfig] | None = Field(
         default=None, description="how several inputs of a table are joined; default core/concat"
     )
     tasks: dict[str, SerializeAsAny[TaskConfig]] = Field(min_length=1, description="named tasks")
     train: TrainConfig = Field(default_factory=TrainConfig, description="the training loop")
-    hooks: list[SerializeAsAny[ComponentConfig]] = Field(default_factory=list, description="loop hooks, called in this order")
+    hooks: list[SerializeAsAny[ComponentConfig]] = Field(
+        default_factory=list, description="loop hooks, called in this order"
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if "loss" in self.tasks:
+            raise ValueError("a task may not be called 'loss': `monitor: loss` means the sum over tasks")
+        return self
 
     def inputs_of(self, table: str) -> dict[str, InputConfig]:
         return {k: v for k, v in self.inputs.items() if v.data == table}

@@ -5,8 +5,9 @@ Importable without matplotlib or torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,10 @@ Array = np.ndarray
 
 
 class Figure(Protocol):
-    """`title`, one `note` that says how to read it, `draw` on a matplotlib axes, `table` = (header, rows) of its numbers."""
+    """`title`, one `note` that says how to read it, `draw` on a matplotlib axes, `table` = (header, rows) of its numbers.
+
+    `to_json` gives plain JSON with a key "form" that `figure_from_json` knows (a figure of your own: `Sheet` of its table).
+    """
 
     title: str
     note: str
@@ -23,6 +27,8 @@ class Figure(Protocol):
     def draw(self, axes: Any) -> None: ...
 
     def table(self) -> tuple[list[str], list[list[Any]]]: ...
+
+    def to_json(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,15 @@ class Curve:
         if len(self.lines) > 1:
             axes.legend(fontsize="small")
 
+    def to_json(self) -> dict[str, Any]:
+        return _plain("curve", self)
+
     def table(self, at_most: int = 12) -> tuple[list[str], list[list[Any]]]:
         rows: list[list[Any]] = []
         for line in self.lines:
-            picks = np.unique(np.linspace(0, len(line.x) - 1, min(at_most, len(line.x))).astype(int)) if len(line.x) else []
+            picks = (
+                np.unique(np.linspace(0, len(line.x) - 1, min(at_most, len(line.x))).astype(int)) if len(line.x) else []
+            )
             rows += [[line.name, float(line.x[i]), float(line.y[i])] for i in picks]
         return ["line", self.x_label, self.y_label], rows
 
@@ -88,8 +99,131 @@ class Matrix:
             for i in range(self.values.shape[0]):
                 for j in range(self.values.shape[1]):
                     colour = "white" if share[i, j] > 0.5 else "black"
-                    axes.text(j, i, f"{self.values[i, j]:,.0f}", ha="center", va="center", color=colour, fontsize="small")
+                    axes.text(
+                        j, i, f"{self.values[i, j]:,.0f}", ha="center", va="center", color=colour, fontsize="small"
+                    )
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         header = [f"{self.row_label} \\ {self.column_label}", *self.columns]
         return header, [[name, *row] for name, row in zip(self.rows, self.values.tolist(), strict=True)]
+
+    def to_json(self) -> dict[str, Any]:
+        return _plain("matrix", self)
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Histograms over shared `edges` [K + 1]: each line's `y` [K] is the height of its bars. `mark` draws an upright line."""
+
+    title: str
+    x_label: str
+    y_label: str
+    edges: Array
+    lines: Sequence[Line]
+    note: str = ""
+    mark: float | None = None
+
+    def draw(self, axes: Any) -> None:
+        for line in self.lines:
+            axes.stairs(line.y, self.edges, fill=True, alpha=0.5, label=line.name)
+        if self.mark is not None:
+            axes.axvline(self.mark, color="grey", linestyle=":", linewidth=1)
+        axes.set_xlabel(self.x_label)
+        axes.set_ylabel(self.y_label)
+        if len(self.lines) > 1:
+            axes.legend(fontsize="small")
+
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        header = [f"{self.x_label} from", "to", *(line.name for line in self.lines)]
+        heights = [np.asarray(line.y).tolist() for line in self.lines]
+        return header, [list(row) for row in zip(self.edges[:-1].tolist(), self.edges[1:].tolist(), *heights, strict=True)]
+
+    def to_json(self) -> dict[str, Any]:
+        return _plain("bars", self)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Points. `diagonal` draws y = x; `level` draws a level line there."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x: Array
+    y: Array
+    note: str = ""
+    diagonal: bool = False
+    level: float | None = None
+
+    def draw(self, axes: Any) -> None:
+        axes.scatter(self.x, self.y, s=8, alpha=0.4, linewidths=0)
+        if self.diagonal and len(self.x):
+            ends = [min(self.x.min(), self.y.min()), max(self.x.max(), self.y.max())]
+            axes.plot(ends, ends, linestyle=":", color="grey", linewidth=1)
+        if self.level is not None:
+            axes.axhline(self.level, linestyle=":", color="grey", linewidth=1)
+        axes.set_xlabel(self.x_label)
+        axes.set_ylabel(self.y_label)
+        axes.grid(alpha=0.3)
+
+    def table(self, parts: int = 10) -> tuple[list[str], list[list[Any]]]:
+        """Not the points but a summary: the rows in order of x, in `parts` equal parts."""
+        order = np.argsort(self.x, kind="stable")
+        cut = [part for part in np.array_split(order, parts) if len(part)]
+        rows = [[len(p), *map(float, (self.x[p].mean(), self.y[p].mean(), self.y[p].std()))] for p in cut]
+        return ["points", f"mean {self.x_label}", f"mean {self.y_label}", f"deviation of {self.y_label}"], rows
+
+    def to_json(self) -> dict[str, Any]:
+        return _plain("scatter", self)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Numbers without a drawing: what a figure that the core does not know is kept as."""
+
+    title: str
+    header: Sequence[str]
+    cells: Sequence[Sequence[Any]]
+    note: str = ""
+
+    def draw(self, axes: Any) -> None:
+        axes.set_axis_off()
+
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        return list(self.header), [list(row) for row in self.cells]
+
+    def to_json(self) -> dict[str, Any]:
+        return _plain("sheet", self)
+
+
+_FORMS: dict[str, Any] = {"curve": Curve, "matrix": Matrix, "bars": Bars, "scatter": Scatter, "sheet": Sheet}
+_ARRAYS = {"values", "edges", "x", "y"}
+
+
+def figure_from_json(data: Mapping[str, Any]) -> Figure:
+    """The inverse of `to_json`: an equal figure."""
+    given = {k: _array(v) if k in _ARRAYS else v for k, v in data.items() if k != "form"}
+    if "lines" in given:
+        given["lines"] = [Line(line["name"], _array(line["x"]), _array(line["y"])) for line in given["lines"]]
+    figure: Figure = _FORMS[data["form"]](**given)
+    return figure
+
+
+def _array(values: Any) -> Array:
+    """JSON has no NaN: it was written as null."""
+    array = np.array(values)
+    return array.astype(np.float64) if array.dtype == object else array
+
+
+def _plain(form: str, figure: Any) -> dict[str, Any]:
+    return {"form": form, **{f.name: _json(getattr(figure, f.name)) for f in fields(figure)}}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return _json(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_json(v) for v in value]
+    if isinstance(value, Line):
+        return {"name": value.name, "x": _json(value.x), "y": _json(value.y)}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

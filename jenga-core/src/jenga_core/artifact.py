@@ -1,0 +1,171 @@
+"""The model folder: safetensors and JSON, a manifest with a sha256 of each file. Nothing in it is code or a pickle.
+
+config.yaml            resolved; paths relative to the folder
+model.safetensors      the best weights
+backbones/NAME.json    architecture, so that no checkpoint outside the folder is needed
+processors/INPUT.json  tasks/TASK.json  columns.json
+metrics.json  report.html  README.md  log.jsonl
+manifest.json          written last: a folder without it is not a model
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from .config import RunConfig
+from .errors import ArtifactError
+from .files import publish, publish_json, sha256
+from .registry import Registry
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+MANIFEST = "manifest.json"
+_UNSEALED = {MANIFEST, "log.jsonl"}  # the log may be appended to; everything else is sealed
+
+
+def save_weights(folder: Path, model: nn.Module) -> None:
+    """Write model.safetensors atomically. Weights that are not finite are refused."""
+    bad = _not_finite(model)
+    if bad:
+        raise ArtifactError(f"weights are not finite ({bad}): not saved", where=str(folder / WEIGHTS))
+    temporary = folder / f".{WEIGHTS}.{os.getpid()}.tmp"
+    try:
+        save_model(model, str(temporary))
+        data = temporary.read_bytes()
+    finally:
+        temporary.unlink(missing_ok=True)
+    publish(folder / WEIGHTS, data)
+
+
+def _not_finite(model: nn.Module) -> str | None:
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            return name
+    return None
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Read model.safetensors into `model`: every name and shape must match, every value must be finite."""
+    path = folder / WEIGHTS
+    _check_header(path, len(model.state_dict()))
+    try:
+        missing, unexpected = load_model(model, str(path), strict=False)
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise ArtifactError(f"does not fit the model that its config describes: {error}", where=str(path)) from error
+    if missing or unexpected:
+        raise ArtifactError(
+            f"does not fit the model that its config describes: missing {sorted(missing)[:3]}, unexpected {sorted(unexpected)[:3]}",
+            where=str(path),
+        )
+    bad = _not_finite(model)
+    if bad:
+        raise ArtifactError(f"holds weights that are not finite ({bad}): refused", where=str(path))
+
+
+def _check_header(path: Path, tensors: int) -> None:
+    """A header that is far larger than the model needs is refused before it is parsed: parsing it could take for ever."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+    length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+    allowed = 4096 + 1024 * tensors
+    if length == 0 or length + 8 > size or length > allowed:
+        raise ArtifactError(f"absurd header of {length:,} bytes in a file of {size:,}: refused", where=str(path))
+
+
+def write_state(folder: Path, states: Mapping[str, Mapping[str, Any]]) -> None:
+    """`states`: relative path without ending -> JSON value."""
+    for name, value in states.items():
+        publish_json(folder / f"{name}.json", dict(value))
+
+
+def read_state(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / f"{name}.json"
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError("is missing from the model folder", where=str(path)) from None
+    except ValueError as error:
+        raise ArtifactError(f"is not JSON: {error}", where=str(path)) from error
+    return value
+
+
+def seal(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the manifest over everything that lies in the folder now; the last act of a run."""
+    files = {
+        str(p.relative_to(folder)): sha256(p)
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in _UNSEALED and p.relative_to(folder).parts[0] not in ("checkpoints", "trackers")
+    }
+    manifest = {"format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds"), **facts, "files": files}
+    publish_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The manifest of a whole, unaltered model folder. Raises ArtifactError naming the first file that is not as sealed."""
+    if not folder.is_dir():
+        raise ArtifactError("no such model folder", where=str(folder))
+    if not (folder / MANIFEST).exists():
+        unfinished = (folder / "checkpoints").is_dir()
+        raise ArtifactError(
+            "is a run that has not finished" if unfinished else "is not a model folder: it has no manifest.json",
+            where=str(folder),
+            next=f"jenga train CONFIG --output {folder} --resume" if unfinished else "jenga train CONFIG",
+        )
+    manifest = read_state(folder, "manifest")
+    if manifest.get("format") != FORMAT:
+        raise ArtifactError(
+            f"has format {manifest.get('format')!r}; this version reads format {FORMAT}",
+            where=str(folder),
+            next="pip install --upgrade jenga-core",
+        )
+    files = manifest.get("files", {})
+    for name in ("config.yaml", WEIGHTS):
+        if name not in files:
+            raise ArtifactError(f"its manifest does not list {name}", where=str(folder))
+    for name, expected in files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            raise ArtifactError(f"{name} is missing", where=str(folder))
+        if sha256(path) != expected:
+            raise ArtifactError(f"{name} is not the file that was saved (its sha256 differs)", where=str(folder))
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the numbers."""
+    names = ("jenga-core", "torch", "accelerate", "transformers", "numpy", "pandas", "scikit-learn", "safetensors")
+    found = {"python": sys.version.split()[0]}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def plugins_of(config: RunConfig, registry: Registry) -> dict[str, dict[str, str]]:
+    """kind -> {plugin, dist, version} for every component that the config names."""
+    sections = [*config.backbones.values(), *config.tasks.values(), *config.hooks]
+    sections += [i.processor for i in config.inputs.values()] + ([config.fusion] if config.fusion else [])
+    sections += [d.source for d in config.data.values() if d.source is not None]
+    records = {record.name: record for record in registry.records}
+    found = {}
+    for section in sections:
+        record = records[section.kind.split("/")[0]]
+        found[section.kind] = {"plugin": record.name, "dist": str(record.dist), "version": str(record.version)}
+    return found

@@ -1,0 +1,224 @@
+"""CSV and TSV. Two passes: the first finds every defect and the type of every column, the second gives the rows.
+
+So the type of a column is the same in every chunk, nothing is given of a file that turns out to be broken, and memory
+stays flat. Grammar: RFC 4180; blank lines are skipped; a row must have as many cells as the header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from ..contracts import Source
+from ..errors import DataError
+from .cells import MARKS, Seen, column, frame, look
+from .files import BlockFile, ending, shown, utf8_blocks
+from .source_config import CsvConfig
+
+BLOCK = 8 << 20  # bytes parsed at a time; no row may be longer
+HEAD = 1 << 18
+_ENCODING = "source: {{kind: core/csv, encoding: {encoding}}}"
+_HEADERLESS = "source: {kind: core/csv, header: false, names: [...]}"
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What one pass notices beside the cells."""
+
+    quotes: int = 0
+    ragged: Any = None
+    blocks: Iterator[bytes] = field(default_factory=lambda: iter(()))
+
+
+class CsvSource(Source):
+    """Rows of a CSV file. See `cells` for the types of columns and `CsvConfig` for the options."""
+
+    def __init__(self, config: CsvConfig) -> None:
+        self.config = config
+        given = config.na_values
+        self.absent = ("", *MARKS) if given is None else ("", *given)  # among numbers
+        self.blank = ("",) if given is None else ("", *given)  # in text, where "NA" may be Namibia
+
+    def columns(self, path: Any) -> list[str]:
+        return self._names(path)
+
+    def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        return self.tables_of(path, None, batch_rows=batch_rows)
+
+    def tables_of(self, path: Any, columns: Sequence[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        """As `tables`, with `columns` only. Every row is checked, but no cell of another column is converted."""
+        names = self._names(path)
+        kept = [n for n in names if columns is None or n in columns]
+        types = self._scan(path, names, kept)
+        start = 0
+        for batch in regrouped(self._batches(path, names, kept or names[-1:]), batch_rows):
+            cells = {n: column(_whole(batch[n]), types[n], self.absent, self.blank) for n in kept}
+            yield frame(cells, start, batch.num_rows)
+            start += batch.num_rows
+
+    # -------------------------------------------------------------- the first pass
+
+    def _scan(self, path: Any, names: list[str], kept: list[str]) -> dict[str, Seen]:
+        seen, rows, last, reading = dict.fromkeys(kept, Seen()), 0, None, _Reading()
+        probe = (
+            kept if names[-1] in kept else [*kept, names[-1]]
+        )  # an open quote swallows the rest into the last column
+        for batch in self._batches(path, names, probe, reading):
+            if batch.num_rows == 0:
+                continue
+            for name, cells in zip(probe, batch.columns, strict=True):
+                if name in seen:
+                    seen[name] = look(cells, seen[name], self.absent)
+            rows, last = rows + batch.num_rows, batch.columns[-1][-1].as_py()
+        if rows == 0:
+            raise DataError("the file has a header and no rows" if self.config.header else "no rows", where=shown(path))
+        if reading.quotes % 2 and last and "\n" in last:
+            raise DataError(
+                "a quote is opened and never closed, so the rest of the file became one cell",
+                where=f"{shown(path)}, row {rows}, column {names[-1]!r}",
+                next="close the quote, or if quotes mean nothing in this file: source: {kind: core/csv, quote: null}",
+            )
+        return {name: found.settled() for name, found in seen.items()}
+
+    # -------------------------------------------------------------- the header
+
+    def _names(self, path: Any) -> list[str]:
+        if self.config.names is not None:
+            return list(self.config.names)
+        with self._reader(path, None, None, _Reading(), HEAD) as reader:
+            names = list(reader.schema.names)
+        if not self.config.header:
+            return [f"column_{at + 1}" for at in range(len(names))]
+        names = [name or f"Unnamed: {at}" for at, name in enumerate(names)]  # as pandas calls a header's empty cell
+        self._check_names(path, names)
+        return names
+
+    def _check_names(self, path: Any, names: list[str]) -> None:
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise DataError(
+                f"the header names {', '.join(map(repr, twice[:5]))} twice",
+                where=f"{shown(path)}, line 1",
+                next=f"rename the columns; or if line 1 is data: {_HEADERLESS}",
+            )
+        other = next((d for d in ";\t|," if d in names[0] and d != self._delimiter(path)), None)
+        if len(names) == 1 and other and self.config.delimiter is None:
+            raise DataError(
+                f"the header is the one column {names[0][:80]!r}: the delimiter seems to be {other!r}",
+                where=f"{shown(path)}, line 1",
+                next=f"source: {{kind: core/csv, delimiter: {_yaml(other)}}}; if it is one column, name the delimiter ','",
+            )
+
+    # -------------------------------------------------------------- Arrow's parser
+
+    def _delimiter(self, path: Any) -> str:
+        return self.config.delimiter or ("\t" if ending(path) in (".tsv", ".tab") else ",")
+
+    def _batches(
+        self, path: Any, names: list[str], kept: list[str], reading: _Reading | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        reading = reading or _Reading()
+        with self._reader(path, names, kept, reading, BLOCK) as reader:
+            while True:
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+                except pa.ArrowInvalid as error:
+                    self._fail(path, reading, error)
+                yield batch
+
+    def _reader(self, path: Any, names: list[str] | None, kept: list[str] | None, reading: _Reading, block: int) -> Any:
+        """Arrow's reader over checked UTF-8, all cells as strings. `names` None: only the header is wanted."""
+
+        def ragged(row: Any) -> str:
+            reading.ragged = reading.ragged or row
+            return "error" if names else "skip"
+
+        header = self.config.header
+        options = csv.ReadOptions(
+            use_threads=False,  # Arrow counts rows only then
+            block_size=block,
+            column_names=names,
+            skip_rows_after_names=int(header) if names else 0,  # `names` are known by now: the header is a row to skip
+            autogenerate_column_names=names is None and not header,
+        )
+        parse = csv.ParseOptions(
+            delimiter=self._delimiter(path),
+            quote_char=self.config.quote or False,
+            newlines_in_values=True,
+            invalid_row_handler=ragged,
+        )
+        convert = csv.ConvertOptions(
+            include_columns=kept or [], column_types=dict.fromkeys(names or [], pa.string()), strings_can_be_null=False
+        )
+        source = pa.PythonFile(BlockFile(self._counted(path, reading)), mode="r")
+        try:
+            return csv.open_csv(source, options, parse, convert)
+        except pa.ArrowInvalid as error:
+            self._fail(path, reading, error)
+
+    def _counted(self, path: Any, reading: _Reading) -> Iterator[bytes]:
+        quote = (self.config.quote or "\0").encode()  # no NUL gets this far
+        for block in utf8_blocks(path, self.config.encoding, step=_ENCODING):
+            reading.quotes += block.count(quote)
+            yield block
+
+    def _fail(self, path: Any, reading: _Reading, error: pa.ArrowInvalid) -> NoReturn:
+        """Arrow's error as one that a user can act on."""
+        row, text = reading.ragged, str(error)
+        if row is not None:
+            at = f", row {row.number - self.config.header}" if row.number is not None else ""
+            raise DataError(
+                f"has {row.actual_columns} cell{'s' * (row.actual_columns != 1)}, {_expected(self.config)} {row.expected_columns}: "
+                f"{_cut(row.text)}",
+                where=shown(path) + at,
+            ) from None
+        if "Empty CSV" in text:
+            what = "the first line is blank" if "block" in text else "the file is empty"
+            raise DataError(what, where=shown(path)) from None
+        if "straddling" in text:
+            raise DataError(
+                f"a row is longer than {BLOCK >> 20} MiB: probably a quote is opened and never closed",
+                where=shown(path),
+                next="close the quote, or if quotes mean nothing in this file: source: {kind: core/csv, quote: null}",
+            ) from None
+        raise DataError(text, where=shown(path)) from None
+
+
+def regrouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of exactly `rows`, the last one shorter. No cell is copied."""
+    waiting: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        while batch.num_rows:
+            piece = batch.slice(0, rows - held)
+            batch = batch.slice(piece.num_rows)
+            waiting.append(piece)
+            held += piece.num_rows
+            if held == rows:
+                yield pa.Table.from_batches(waiting)
+                waiting, held = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _expected(config: CsvConfig) -> str:
+    return "the header has" if config.header else "`names` has" if config.names else "row 1 has"
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _yaml(delimiter: str) -> str:
+    return '"\\t"' if delimiter == "\t" else f'"{delimiter}"'

@@ -1,0 +1,74 @@
+"""Registers the builtin components, as any other plugin does."""
+
+from __future__ import annotations
+
+from jenga_core.api import FusionSpec, SourceSpec, TaskSpec, TrainerHookSpec, hookimpl
+
+HERE = "jenga_core.builtin"
+
+
+def _source(name: str, stem: str, suffixes: tuple[str, ...], summary: str) -> SourceSpec:
+    return SourceSpec(
+        name=name,
+        factory=f"{HERE}.sources:{stem}Source",
+        config=f"{HERE}.config:{stem}Config",
+        suffixes=suffixes,
+        summary=summary,
+    )
+
+
+def _task(name: str, stem: str, summary: str) -> TaskSpec:
+    return TaskSpec(
+        name=name, factory=f"{HERE}.tasks:{stem}Task", config=f"{HERE}.config:{stem}Config", summary=summary
+    )
+
+
+def _fusion(name: str, stem: str, summary: str) -> FusionSpec:
+    return FusionSpec(
+        name=name, factory=f"{HERE}.fusions:{stem}Fusion", config=f"{HERE}.config:{stem}Config", summary=summary
+    )
+
+
+def _hook(name: str, stem: str, summary: str) -> TrainerHookSpec:
+    return TrainerHookSpec(
+        name=name, factory=f"{HERE}.hooks:{stem}", config=f"{HERE}.config:{stem}Config", summary=summary
+    )
+
+
+@hookimpl
+def jenga_register_sources() -> list[SourceSpec]:
+    return [
+        _source("csv", "Csv", (".csv", ".tsv", ".txt"), "Delimited text with a header line"),
+        _source("json", "Json", (".json",), "One JSON array of objects"),
+        _source("jsonl", "Jsonl", (".jsonl", ".ndjson"), "One JSON object per line"),
+        _source("parquet", "Parquet", (".parquet", ".pq"), "Apache Parquet"),
+    ]
+
+
+@hookimpl
+def jenga_register_tasks() -> list[TaskSpec]:
+    return [
+        _task("classification", "Classification", "One of several classes per row"),
+        _task("regression", "Regression", "A number per row"),
+    ]
+
+
+@hookimpl
+def jenga_register_fusions() -> list[FusionSpec]:
+    return [
+        _fusion("concat", "Concat", "Pooled features of all inputs, concatenated and projected"),
+        _fusion("attention", "Attention", "Self-attention over the tokens of all inputs"),
+        _fusion("mean", "Mean", "Pooled features of all inputs, projected and averaged"),
+    ]
+
+
+@hookimpl
+def jenga_register_trainer_hooks() -> list[TrainerHookSpec]:
+    return [
+        _hook("early-stopping", "EarlyStopping", "Stop when the monitored metric no longer improves"),
+        _hook("uncertainty-balancing", "UncertaintyBalancing", "Weigh task losses by learned uncertainty"),
+        _hook("dwa-balancing", "DwaBalancing", "Weigh task losses by how fast each still falls"),
+        _hook("fixed-balancing", "FixedBalancing", "Weigh task losses by given factors"),
+        _hook("ema", "Ema", "Exponential moving average of the weights"),
+        _hook("gradient-statistics", "GradientStatistics", "Log the norm of each part's gradients"),
+    ]

@@ -1,0 +1,210 @@
+"""Judging a task's outputs on held-out rows: metrics with bootstrap intervals, baselines on the same rows, plots.
+
+Torch-free: everything here is numpy on the table's side.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .contracts import Array, Classical, Columns, Metrics, Ragged, Task, take
+from .figures import Figure, figure_from_json
+
+LEVEL = 0.95
+UNDEFINED_AT_MOST = 0.05  # a metric undefined in a larger share of the resamples gets no interval
+WORK = 10_000_000  # output cells resampled at most, which bounds the time: 227 resamples of 22,000 rows x 2 classes
+FEWEST = 100  # resamples, however many rows
+FOR_BASELINES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric's value and the ends of its interval; NaN where undefined (or, for the ends, where none was asked for)."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+    def to_json(self) -> list[float | None]:
+        return [None if math.isnan(n) else n for n in (self.value, self.low, self.high)]
+
+    @classmethod
+    def from_json(cls, data: Sequence[float | None]) -> Score:
+        return cls(*(math.nan if n is None else float(n) for n in data))
+
+
+Scores = Mapping[str, Score]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How one task did on the rows of one split.
+
+    `rows` were judged; `excluded` says how many more could not be and why. `scores` are in the order that the task's
+    metrics give, the most telling first, and `directions` says which way each is better. Intervals are 95 % percentile
+    intervals over `resamples` resamples of the rows (of the baselines: over the first `FOR_BASELINES` of the same).
+    """
+
+    task: str
+    split: str
+    rows: int
+    excluded: Mapping[str, int]
+    scores: Scores
+    baselines: Mapping[str, Scores] = field(default_factory=dict)
+    figures: Sequence[Figure] = ()
+    directions: Mapping[str, str] = field(default_factory=dict)
+    resamples: int = 0
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, without NaN: undefined is null."""
+        return {
+            "task": self.task,
+            "split": self.split,
+            "rows": self.rows,
+            "excluded": dict(self.excluded),
+            "scores": {metric: score.to_json() for metric, score in self.scores.items()},
+            "baselines": {name: {m: s.to_json() for m, s in scores.items()} for name, scores in self.baselines.items()},
+            "directions": dict(self.directions),
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "figures": [figure.to_json() for figure in self.figures],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Judgement:
+        return cls(
+            task=data["task"],
+            split=data["split"],
+            rows=data["rows"],
+            excluded=dict(data["excluded"]),
+            scores={m: Score.from_json(s) for m, s in data["scores"].items()},
+            baselines={name: {m: Score.from_json(s) for m, s in ss.items()} for name, ss in data["baselines"].items()},
+            figures=tuple(figure_from_json(figure) for figure in data["figures"]),
+            directions=dict(data["directions"]),
+            resamples=data["resamples"],
+            seed=data["seed"],
+        )
+
+
+def judge(
+    name: str,
+    task: Task,
+    output: Columns,
+    target: Columns,
+    *,
+    split: str,
+    excluded: Mapping[str, int],
+    baselines: Mapping[str, Columns] | None = None,
+    bootstrap: int = 500,
+    seed: int = 0,
+) -> Judgement:
+    """Metrics of `output` (from `Task.predict`) against `target` (from `Task.encode`), row by row.
+
+    Give only rows that have a label: a row without one must not reach a metric. The same arguments give the same intervals.
+    """
+    metrics = task.metrics()
+    rows = _rows(target)
+    outputs = {"": output, **(baselines or {})}
+    for which, columns in outputs.items():
+        if _rows(columns) != rows:
+            raise ValueError(f"task {name}: {which or 'the model'} has {_rows(columns)} outputs for {rows} labelled rows")
+    resamples = resamples_for(output, bootstrap) if rows > 1 else 0
+    scored = {
+        which: _scores(metrics, columns, target, resamples if not which else min(resamples, FOR_BASELINES), seed)
+        for which, columns in outputs.items()
+    }
+    return Judgement(
+        task=name,
+        split=split,
+        rows=rows,
+        excluded=dict(excluded),
+        scores=scored.pop(""),
+        baselines=scored,
+        figures=tuple(metrics.figures(output, target)) if rows else (),
+        directions=dict(metrics.directions),
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def fit_baselines(
+    task: Task,
+    *,
+    features: Classical | None,
+    target: Columns,
+    test_features: Classical | None,
+    test_rows: int,
+    seed: int,
+) -> dict[str, Columns]:
+    """Fit each of the task's baselines on training rows and return its outputs for the test rows.
+
+    `target` are the training rows' and `features` theirs, row by row; a baseline that needs features is left out where
+    there are none.
+    """
+    outputs: dict[str, Columns] = {}
+    lacking = any(f is None or f.matrix.shape[1] == 0 for f in (features, test_features))
+    for baseline in task.baselines(seed):
+        if lacking and not baseline.trivial:
+            continue
+        given, new = (None, None) if lacking else (features, test_features)
+        baseline.fit(given, target)
+        predicted = baseline.predict(new, test_rows)
+        outputs[baseline.name] = predicted  # the name may depend on what was fitted
+    return outputs
+
+
+# ------------------------------------------------------------------ the bootstrap
+
+
+def resamples_for(output: Columns, asked: int) -> int:
+    """How many resamples: those asked for, fewer (never below `FEWEST`) when there are many output cells to go through.
+
+    A rule about sizes and not a clock, so that a seed gives the same intervals on every machine.
+    """
+    cells = sum(int((v.values if isinstance(v, Ragged) else v).size) for v in output.values())
+    return min(asked, max(FEWEST, WORK // max(cells, 1)))
+
+
+def draws(rows: int, resamples: int, seed: int) -> Iterator[Array]:
+    """Row numbers of each resample, with replacement: int64 [rows], ascending (metrics don't depend on the order; caches do)."""
+    rng = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.repeat(np.arange(rows), np.bincount(rng.integers(0, rows, rows), minlength=rows))
+
+
+def _scores(metrics: Metrics, output: Columns, target: Columns, resamples: int, seed: int) -> dict[str, Score]:
+    rows = _rows(target)
+    point = _compute(metrics, output, target) if rows else dict.fromkeys(metrics.directions, math.nan)
+    drawn = [_compute(metrics, take(output, r), take(target, r)) for r in draws(rows, resamples, seed)]
+    return {
+        name: Score(float(value), *interval(np.array([d.get(name, math.nan) for d in drawn]), value))
+        for name, value in point.items()
+    }
+
+
+def interval(values: Array, point: float) -> tuple[float, float]:
+    """The middle 95 % of the resampled values; NaN twice when the metric itself or too many of them are undefined."""
+    undefined = np.isnan(values)
+    if math.isnan(point) or not len(values) or undefined.mean() > UNDEFINED_AT_MOST:
+        return math.nan, math.nan
+    low, high = np.quantile(values[~undefined], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _compute(metrics: Metrics, output: Columns, target: Columns) -> dict[str, float]:
+    """A resample may lack a class; metrics answer with NaN, so scikit-learn's warnings of it would say nothing new."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
+        return metrics.compute(output, target)
+
+
+def _rows(columns: Columns) -> int:
+    return len(next(iter(columns.values())))

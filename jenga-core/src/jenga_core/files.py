@@ -1,0 +1,55 @@
+"""Writing that survives a crash. Every byte that a run must not lose goes through `publish`.
+
+Order: write to a temporary name, flush to disk, rename over the final name, flush the folder. A reader therefore sees the
+old file or the new one, never half of one. Errors of the file system (full disk, no permission) are raised, never hidden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def publish(path: Path, data: bytes) -> str:
+    """Atomically replace `path` by `data`; returns the sha256 of `data`. A failure leaves the old file as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+    return hashlib.sha256(data).hexdigest()
+
+
+def publish_json(path: Path, value: Mapping[str, Any]) -> str:
+    """`publish` as JSON with sorted keys; NaN and infinity are refused, since they are not JSON."""
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    return publish(path, (text + "\n").encode())
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

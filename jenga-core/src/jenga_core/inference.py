@@ -1,0 +1,209 @@
+"""A model folder in use: `load` verifies and rebuilds, `Predictor.predict` scores rows, `evaluate` judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import artifact
+from .assembly import Events, build_events, build_model, build_parts, load_tables
+from .config import RunConfig
+from .contracts import Columns
+from .data import Data, EncodedTable, Parts
+from .errors import ArtifactError, DataError, UserError, nearest
+from .evaluation import Judgement
+from .model import Model
+from .reading import read_config
+from .registry import Registry
+from .scoring import Place, judgements, score
+from .tables import Table, load_table, read_frame
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A trained model, ready to score. Everything fitted is used as it was saved; nothing is fitted again."""
+
+    folder: Path
+    config: RunConfig
+    manifest: Mapping[str, Any]
+    registry: Registry
+    parts: Parts
+    model: Model
+    hook: Events
+    columns: Mapping[str, Mapping[str, Any]]
+    place: Place
+
+    def predict(self, frame: pd.DataFrame, *, table: str | None = None) -> pd.DataFrame:
+        """Predictions for every row, with the frame's own index and order. Columns are named ``{task}.{field}``.
+
+        A row that has none of the model's inputs gets missing values. `table`: which of the run's tables the rows are
+        like; may be left out when there is one. Raises DataError for a missing column.
+        """
+        name = self._table(table, frame)
+        rows = frame.reset_index(drop=True)
+        encoded = self.parts.encode(
+            name, rows, {"all": np.arange(len(rows))}, self.columns[name]["inputs"], labels=False
+        )
+        usable = np.flatnonzero(encoded.usable)
+        data = Data(self.parts, {name: encoded})
+        scored = score(self.model, data, name, usable, self.place, labels=False)
+        decoded = {}
+        for task in self.config.tasks_of(name):
+            decoded[task] = self._decode(task, scored.outputs[task], usable, encoded)
+        found = pd.concat([d.add_prefix(f"{t}.") for t, d in decoded.items()], axis=1) if decoded else pd.DataFrame()
+        if len(usable) < len(rows):
+            found = found.reindex(range(len(rows)))
+        found.index = frame.index
+        self.hook.on_predict(run=self, frame=frame, predictions=found)
+        return found
+
+    def _decode(self, task: str, output: Columns, rows: Any, encoded: EncodedTable) -> pd.DataFrame:
+        if not len(rows):
+            return pd.DataFrame(index=range(0))
+        found = self.parts.tasks[task].decode(output, rows, encoded.inputs)
+        found.index = pd.Index(rows)
+        return found
+
+    def warnings(self, frame: pd.DataFrame, *, table: str | None = None) -> list[str]:
+        """What a reader of the predictions should know, such as an input that is absent here and never was in training."""
+        name = self._table(table, frame)
+        rows = frame.reset_index(drop=True)
+        encoded = self.parts.encode(name, rows, {}, self.columns[name]["inputs"], labels=False)
+        lines = []
+        for key, part in encoded.inputs.items():
+            absent = int((~part.present).sum())
+            if absent and len(encoded.inputs) > 1 and not self.manifest["seen_absent"].get(key, True):
+                lines.append(
+                    f"{absent:,} rows lack input {key!r}, which every training row had: their predictions are guesses"
+                )
+            lines += [f"input {key!r}: {count:,} rows: {reason}" for reason, count in part.excluded.items() if count]
+        lost = int((~encoded.usable).sum())
+        return [*lines, f"{lost:,} rows have no usable input and get no prediction"] if lost else lines
+
+    def _table(self, table: str | None, frame: pd.DataFrame) -> str:
+        if table is not None and table not in self.config.data:
+            raise UserError(
+                f"unknown table {table!r}", allowed=list(self.config.data), nearest=nearest(table, self.config.data)
+            )
+        if table is not None or len(self.config.data) == 1:
+            return table or next(iter(self.config.data))
+        fits = [
+            name
+            for name in self.config.data
+            if all(c in frame.columns for columns in self.columns[name]["inputs"].values() for c in columns)
+        ]
+        if len(fits) != 1:
+            raise UserError("the model has several tables: say which one the rows are like", allowed=list(self.config.data),
+                            next="add --table NAME (Python: table=...)")  # fmt: skip
+        return fits[0]
+
+    def read(self, path: str | Path, *, table: str | None = None) -> pd.DataFrame:
+        """Rows of a file, with the source that the table was trained from where the ending does not say another."""
+        return read_frame(str(path), base=Path.cwd(), registry=self.registry, source=self._source(str(path), table))
+
+    def _source(self, path: str, table: str | None) -> Any:
+        section = self.config.data[table or next(iter(self.config.data))]
+        return section.source
+
+    def evaluate(
+        self, data: Any = None, *, split: str = "test", table: str | None = None, bootstrap: int | None = None
+    ) -> list[Judgement]:
+        """Judge on a split of the run's own data, or on `data` (a path or a DataFrame) as a whole.
+
+        The run's own data must be as it was in training; only then are its test rows rows that the model has not seen.
+        """
+        if data is None:
+            tables = load_tables(self.config, self.registry, base=self.folder)
+            for name, found in tables.items():
+                if found.digest != self.manifest["data"][name]["digest"]:
+                    raise DataError(f"table {name!r} has changed since training: its split is not the one of the run",
+                                    next="jenga evaluate MODEL DATA judges on a file of your own")  # fmt: skip
+        else:
+            name = table or next(iter(self.config.data))
+            frame = data if isinstance(data, pd.DataFrame) else self.read(data, table=table)
+            section = self.config.data[name].model_copy(update={"path": None})
+            tables = {
+                name: load_table(name, section, base=self.folder, registry=self.registry, seed=0, given={"test": frame})
+            }
+            split = "test"
+        return self._judge(tables, split, bootstrap)
+
+    def _judge(self, tables: Mapping[str, Table], split: str, bootstrap: int | None) -> list[Judgement]:
+        encoded = {
+            n: self.parts.encode(n, t.frame, t.splits, self.columns[n]["inputs"], labels=True)
+            for n, t in tables.items()
+        }
+        data = Data(self.parts, encoded)
+        scored = {}
+        for name, part in encoded.items():
+            rows = part.trainable(split)
+            if len(rows):
+                scored[name] = score(self.model, data, name, rows, self.place, labels=True)
+        if not scored:
+            raise DataError(f"no row with a usable label in the {split} split")
+        times = self.config.train.bootstrap if bootstrap is None else bootstrap
+        return judgements(data, scored, split, baselines=False, bootstrap=times, seed=self.config.seed)
+
+
+def load(folder: str | Path, *, registry: Registry | None = None, device: str = "cpu") -> Predictor:
+    """Verify a model folder and rebuild its model. Runs no code from the folder.
+
+    Raises ArtifactError for a folder that is torn, altered or unsafe, PluginError naming the package to install for a
+    component that is not here.
+    """
+    folder = Path(folder).resolve()
+    manifest = artifact.verify(folder)
+    registry = registry or Registry.discover()
+    _require_plugins(manifest, registry)
+    config = read_config(folder / "config.yaml", registry=registry)
+    parts = build_parts(config, registry)
+    for name, processor in parts.processors.items():
+        processor.restore(artifact.read_state(folder, f"processors/{name}"))
+    for name, task in parts.tasks.items():
+        task.restore(artifact.read_state(folder, f"tasks/{name}"))
+    saved = {name: artifact.read_state(folder, f"backbones/{name}") for name in config.backbones}
+    model = build_model(config, registry, parts, saved)
+    hook = build_events(config, registry, parts)
+    columns = artifact.read_state(folder, "columns")
+    target = torch.device(device)
+    place = Place(target, config.train.evaluate_batch_size or 4 * config.train.batch_size, autocast(config, target))
+    predictor = Predictor(folder, config, manifest, registry, parts, model, hook, columns, place)
+    hook.on_model_built(run=predictor, model=model)
+    artifact.load_weights(folder, model)
+    model.to(target).eval()
+    return predictor
+
+
+def autocast(config: RunConfig, device: torch.device) -> Any:
+    """The precision the run was scored in: predictions after a reload are the same numbers."""
+    if config.train.precision == "fp32":
+        return nullcontext
+    return partial(
+        torch.autocast, device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[config.train.precision]
+    )
+
+
+def _require_plugins(manifest: Mapping[str, Any], registry: Registry) -> None:
+    known = {record.name: record for record in registry.records}
+    for kind, owner in manifest.get("plugins", {}).items():
+        record = known.get(owner["plugin"])
+        if record is None:
+            raise ArtifactError(
+                f"needs {kind}, which plugin {owner['plugin']!r} ({owner['dist']} {owner['version']}) provides; it is not installed",
+                next=f"pip install {owner['dist']}=={owner['version']}",
+            )
+
+
+def evaluate(
+    folder: str | Path, data: Any = None, *, registry: Registry | None = None, table: str | None = None
+) -> list[Judgement]:
+    """`load(folder).evaluate(data)`."""
+    return load(folder, registry=registry).evaluate(data, table=table)

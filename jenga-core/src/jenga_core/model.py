@@ -1,0 +1,145 @@
+"""Backbones -> fusion -> heads, and `Step`: the one module that Accelerate wraps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .contracts import Batch, Features, Task, View
+
+
+class Named(nn.Module):
+    """Modules under names that users chose. `nn.ModuleDict` refuses names such as "type", "keys" and "train"."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        for name, module in modules.items():
+            self.add_module("_" + name, module)
+
+    def __getitem__(self, name: str) -> nn.Module:
+        module = self._modules["_" + name]
+        assert module is not None
+        return module
+
+    def __contains__(self, name: str) -> bool:
+        return "_" + name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return (name[1:] for name in self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def items(self) -> list[tuple[str, nn.Module]]:
+        return [(name, self[name]) for name in self]
+
+
+class Absent(nn.Module):
+    """The learned token of an input that a row lacks."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(dim) * 0.02)
+
+
+class Model(nn.Module):
+    """One network for all tables of a run.
+
+    `wiring`: table -> {input: name of its backbone}, in the config's order. `fusions`: table -> module, for tables with
+    several inputs. `declines`: tasks that see each input on its own.
+    """
+
+    def __init__(
+        self,
+        wiring: Mapping[str, Mapping[str, str]],
+        backbones: Mapping[str, nn.Module],
+        fusions: Mapping[str, nn.Module],
+        heads: Mapping[str, nn.Module],
+        declines: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__()
+        self.wiring, self.declines = wiring, declines
+        self.backbones, self.fusions, self.heads = Named(backbones), Named(fusions), Named(heads)
+        several = [
+            (name, backbone) for inputs in wiring.values() if len(inputs) > 1 for name, backbone in inputs.items()
+        ]
+        self.absent = Named({name: Absent(int(backbones[backbone].out_dim)) for name, backbone in several})  # type: ignore[arg-type]
+        self._seen: tuple[Batch, dict[str, Features]] | None = None
+
+    def features(self, batch: Batch) -> dict[str, Features]:
+        """Each input's Features over all rows of the batch; a backbone runs only on the rows that have its input."""
+        if self._seen is not None and self._seen[0] is batch:
+            return self._seen[1]
+        found = {name: self._input(batch, name, backbone) for name, backbone in self.wiring[batch.table].items()}
+        # In evaluation several tasks (and the loss) ask for the same batch: the backbones run once.
+        self._seen = None if torch.is_grad_enabled() else (batch, found)
+        return found
+
+    def _input(self, batch: Batch, name: str, backbone: str) -> Features:
+        part = batch.inputs.get(name)
+        if part is not None:
+            features: Features = self.backbones[backbone](**part.data)
+            if len(part.rows) == len(batch):
+                return features
+            return features.spread(part.rows, len(batch), self._token(name, features.pooled))
+        token = self.absent[name].token
+        return Features.of_pooled(token.expand(len(batch), -1))  # type: ignore[operator]
+
+    def _token(self, name: str, like: Tensor) -> Tensor:
+        """Rows without the only input of their table are never asked for: their place is zeros and is not read."""
+        return self.absent[name].token if name in self.absent else like.new_zeros(like.shape[1])  # type: ignore[return-value]
+
+    def view(self, batch: Batch, *, fuse: bool = True) -> View:
+        """What the heads of this batch see."""
+        parts = self.features(batch)
+        if not fuse:
+            return View(None, parts)
+        if batch.table not in self.fusions:
+            return View(next(iter(parts.values())), parts)
+        slices, at = {}, 0
+        for name, features in parts.items():
+            slices[name] = slice(at, at + features.tokens.shape[1])
+            at = slices[name].stop
+        return View(self.fusions[batch.table](parts), parts, slices)
+
+    def forward(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """Outputs of every task that has labels in the batch, at its labelled rows. No label: the head does not run."""
+        views: dict[bool, View] = {}
+        outputs = {}
+        for name, part in batch.targets.items():
+            fuse = name not in self.declines
+            if fuse not in views:
+                views[fuse] = self.view(batch, fuse=fuse)
+            outputs[name] = self.heads[name](views[fuse].take(part.rows), part.data)
+        return outputs
+
+
+class Step(nn.Module):
+    """Forward pass and losses of one micro-batch in one module, so that DDP and autocast wrap all of it.
+
+    Returns {"": combined loss, term: loss, ...}; every term is already divided by the window's count.
+    """
+
+    def __init__(self, model: nn.Module, tasks: Mapping[str, Task], hook: Any, run: Any, world: int) -> None:
+        super().__init__()
+        self.model, self.tasks, self.hook, self.run, self.world = model, tasks, hook, run, world
+
+    def forward(self, batch: Batch, counts: Mapping[str, float], share: float) -> dict[str, Tensor]:
+        scale = {name: self.world / count for name, count in counts.items() if count > 0}
+        outputs = self.model(batch) if batch.inputs else {}
+        losses = {
+            n: self.tasks[n].loss(outputs[n], part.data) * scale[n] for n, part in batch.targets.items() if n in outputs
+        }
+        for extra in self.hook.add_losses(run=self.run, batch=batch, outputs=outputs, scale=scale):
+            losses.update(extra or {})
+        if not losses:
+            return {"": self._link(scale)} if self.world > 1 else {}
+        return {"": self.hook.combine_losses(run=self.run, losses=losses, share=share), **losses}
+
+    def _link(self, scale: Mapping[str, float]) -> Tensor:
+        """A rank without a row still takes part in the reduction: zero times a head that other ranks train in this window."""
+        heads = self.model.heads
+        return sum((0.0 * p.sum() for n in scale for p in heads[n].parameters()), torch.zeros(()))  # type: ignore[operator, index, union-attr, return-value]

@@ -1,0 +1,94 @@
+"""From a finished run to a model folder: weights, states, metrics, report, model card, manifest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import artifact
+from .contracts import Array
+from .files import publish_json
+from .reading import dump_config
+from .report import write_card, write_report
+from .run import Run, relative
+
+
+def publish_run(run: Run) -> None:
+    """Write everything; the manifest comes last, so that a crash leaves a run to resume and never half a model."""
+    folder, parts = run.folder, run.data.parts
+    artifact.save_weights(folder, run.model)
+    artifact.write_state(folder, {f"backbones/{n}": b.saved() for n, b in run.model.backbones.items()})  # type: ignore[operator, misc]
+    artifact.write_state(folder, {f"processors/{n}": p.state() for n, p in parts.processors.items()})
+    artifact.write_state(folder, {f"tasks/{n}": t.state() for n, t in parts.tasks.items()})
+    publish_json(folder / "columns.json", {name: _columns(run, name) for name in run.tables})
+    publish_json(folder / "metrics.json", metrics_json(run))
+    facts = manifest_facts(run)
+    config = dump_config(relative(run.config, run.base, folder))
+    history = read_log(folder)
+    write_report(folder, judgements=run.judgements, history=history, manifest=facts, config=config)
+    write_card(folder, judgements=run.judgements, manifest=facts, config=config)
+    artifact.seal(folder, facts)
+    run.progress.say(f"model folder: {folder}")
+
+
+def _columns(run: Run, table: str) -> dict[str, Any]:
+    """What a prediction needs: per input its feature columns, and every column's type when the model was trained."""
+    frame = run.tables[table].frame
+    inputs = {i: run.config.feature_columns(i, list(frame.columns)) for i in run.config.inputs_of(table)}
+    return {"inputs": inputs, "types": {str(c): str(t) for c, t in frame.dtypes.items()}}
+
+
+def metrics_json(run: Run) -> dict[str, Any]:
+    """{"test": {task: judgement}, "best": ..., "validation": {...}}; undefined metrics are null."""
+    validation = {k: (v if v == v else None) for k, v in run.metrics.items()}
+    return {
+        "judgements": [j.to_json() for j in run.judgements],
+        "best": run.best,
+        "last_validation": validation,
+        "stopped": run.stop,
+    }
+
+
+def manifest_facts(run: Run) -> dict[str, Any]:
+    return {
+        "project": run.config.project,
+        "seed": run.config.seed,
+        "versions": artifact.versions(),
+        "plugins": artifact.plugins_of(run.config, run.registry),
+        "data": {
+            name: {
+                "rows": len(table.frame),
+                "splits": {split: len(rows) for split, rows in table.splits.items()},
+                "digest": table.digest,
+                "notes": list(table.notes),
+            }
+            for name, table in run.tables.items()
+        },
+        "notes": list(run.notes),
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "seconds": round(time.time() - run.started, 3),
+        "steps": run.step,
+        "best": run.best,
+        "stopped": run.stop,
+        "world": run.world,
+        "device": str(run.accelerator.device),
+        "precision": run.config.train.precision,
+        "seen_absent": seen_absent(run),
+    }
+
+
+def seen_absent(run: Run) -> dict[str, bool]:
+    """Input -> some training row lacked it. Where none did, its absent token is untrained and predictions say so."""
+    found = {}
+    for name, section in run.config.inputs.items():
+        rows: Array = run.train_rows[section.data]
+        found[name] = bool((~run.data.tables[section.data].inputs[name].present[rows]).any())
+    return found
+
+
+def read_log(folder: Path) -> list[Mapping[str, Any]]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]

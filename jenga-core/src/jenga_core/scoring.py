@@ -1,0 +1,213 @@
+"""A model over rows of a table: outputs gathered into columns, losses summed, judgements made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .contracts import Array, Batch, Classical, Columns, Ragged, take
+from .data import Data
+from .errors import TrainingError
+from .evaluation import Judgement, fit_baselines, judge
+from .model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how scoring runs. `batch_size` rows at once; ranks share the batches and end with all outputs."""
+
+    device: Any
+    batch_size: int
+    autocast: Any = nullcontext  # a callable that gives a context
+    rank: int = 0
+    world: int = 1
+
+    def context(self) -> AbstractContextManager[Any]:
+        made: AbstractContextManager[Any] = self.autocast()
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Outputs of each task over `rows` of one table, row by row; `losses` and `counts` per task (evaluation only)."""
+
+    rows: Array
+    outputs: Mapping[str, Columns]
+    losses: Mapping[str, float]
+    counts: Mapping[str, float]
+
+    def at(self, task: str, rows: Array) -> Columns:
+        """One task's outputs at table rows `rows`, which must be among those scored."""
+        return take(self.outputs[task], np.searchsorted(self.rows, rows))
+
+
+def score(model: Model, data: Data, table: str, rows: Array, place: Place, *, labels: bool) -> Scored:
+    """Run every task of `table` over `rows` (ascending; each has at least one input). Leaves the model in eval mode."""
+    model.eval()
+    tasks = {n: data.parts.tasks[n] for n in data.parts.config.tasks_of(table)}
+    pieces: list[tuple[Array, dict[str, dict[str, Any]]]] = []
+    losses, counts = dict.fromkeys(tasks, 0.0), dict.fromkeys(tasks, 0.0)
+    with torch.no_grad(), place.context():
+        for batch in _batches(data, table, rows, place, labels):
+            outputs = {n: {k: _host(v) for k, v in task.predict(model, batch, n).items()} for n, task in tasks.items()}
+            pieces.append((batch.rows, outputs))
+            if labels:
+                for name, output in model(batch).items():
+                    target = batch.targets[name]
+                    losses[name] += float(tasks[name].loss(output, target.data))
+                    counts[name] += target.count
+    if place.world > 1:
+        pieces, losses, counts = _from_all_ranks(pieces, losses, counts)
+    order = np.argsort(np.concatenate([r for r, _ in pieces]), kind="stable") if pieces else np.zeros(0, dtype=np.int64)
+    joined = {n: take(_join([p[n] for _, p in pieces]), order) for n in tasks} if pieces else {n: {} for n in tasks}
+    return Scored(rows, joined, losses, counts)
+
+
+def _batches(data: Data, table: str, rows: Array, place: Place, labels: bool) -> Iterator[Batch]:
+    """This rank's share, similar lengths together."""
+    lengths = data.tables[table].lengths()
+    if lengths is not None:
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+    cut = [rows[i : i + place.batch_size] for i in range(0, len(rows), place.batch_size)]
+    rng = np.random.default_rng(0)  # evaluation augments nothing; processors get one to keep one signature
+    for part in cut[place.rank :: place.world]:
+        yield data.batch(table, part, "evaluate" if labels else "predict", rng).to(place.device)
+
+
+def _host(value: Tensor) -> Array:
+    value = value.detach().cpu()
+    array: Array = (value.float() if value.is_floating_point() else value).numpy()
+    return array
+
+
+def _join(pieces: list[dict[str, Array]]) -> dict[str, Array | Ragged]:
+    """Batches under each other. With a column "lengths", outputs of two or more dimensions become ragged."""
+    joined: dict[str, Array | Ragged] = {}
+    for key in pieces[0]:
+        columns = [p[key] for p in pieces]
+        if "lengths" in pieces[0] and columns[0].ndim >= 2:
+            rows = [row[:n] for piece in pieces for row, n in zip(piece[key], piece["lengths"], strict=True)]
+            joined[key] = Ragged.of(rows, dtype=columns[0].dtype)
+        else:
+            joined[key] = np.concatenate(columns)
+    return joined
+
+
+def _from_all_ranks(pieces: Any, losses: dict[str, float], counts: dict[str, float]) -> Any:
+    everyone: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(everyone, (pieces, losses, counts))
+    together = [piece for share in everyone for piece in share[0]]
+    total = {name: sum(share[1][name] for share in everyone) for name in losses}
+    units = {name: sum(share[2][name] for share in everyone) for name in counts}
+    return together, total, units
+
+
+def metrics_of(data: Data, scored: Mapping[str, Scored], split: str, weights: Mapping[str, float]) -> dict[str, float]:
+    """`{task}.{metric}`, `{task}.loss` and `loss` (the weighted sum over tasks) of one split."""
+    found: dict[str, float] = {}
+    total = 0.0
+    for table, result in scored.items():
+        for name in data.parts.config.tasks_of(table):
+            task, encoded = data.parts.tasks[name], data.tables[table]
+            rows = encoded.labelled(name, split)
+            if not len(rows):
+                continue
+            values = task.metrics().compute(result.at(name, rows), take(encoded.targets[name].columns, rows))
+            found.update({f"{name}.{metric}": float(value) for metric, value in values.items()})
+            found[f"{name}.loss"] = result.losses[name] / result.counts[name] if result.counts[name] else float("nan")
+            total += weights[name] * found[f"{name}.loss"]
+    found["loss"] = total
+    return found
+
+
+def judgements(
+    data: Data, scored: Mapping[str, Scored], split: str, *, baselines: bool, bootstrap: int, seed: int
+) -> list[Judgement]:
+    """One Judgement per task that has labelled rows in `split`; baselines are fitted on training rows."""
+    made = []
+    for table, result in scored.items():
+        encoded = data.tables[table]
+        for name in data.parts.config.tasks_of(table):
+            rows = encoded.labelled(name, split)
+            if not len(rows):
+                continue
+            task, target = data.parts.tasks[name], encoded.targets[name]
+            beside = {}
+            if baselines:
+                train = encoded.labelled(name, "train")
+                beside = fit_baselines(
+                    task,
+                    features=classical(data, table, train),
+                    target=take(target.columns, train),
+                    test_features=classical(data, table, rows),
+                    test_rows=len(rows),
+                    seed=seed,
+                )
+            made.append(
+                judge(
+                    name,
+                    task,
+                    result.at(name, rows),
+                    take(target.columns, rows),
+                    split=split,
+                    excluded=_excluded(data, table, name, split),
+                    baselines=beside,
+                    bootstrap=bootstrap,
+                    seed=seed,
+                )
+            )
+    return made
+
+
+def _excluded(data: Data, table: str, task: str, split: str) -> dict[str, int]:
+    """Rows of a split that were not judged, by reason. Reasons given for the whole table are counted as they are."""
+    encoded = data.tables[table]
+    rows = encoded.splits[split]
+    unlabelled = int((~encoded.targets[task].present[rows]).sum())
+    no_input = int((~encoded.usable[rows]).sum())
+    reasons = {f"{reason} (whole table)": n for reason, n in encoded.targets[task].excluded.items() if n}
+    if unlabelled:
+        reasons["without a usable label"] = unlabelled
+    if no_input:
+        reasons["without any input"] = no_input
+    return reasons
+
+
+def classical(data: Data, table: str, rows: Array) -> Classical | None:
+    """The features of all inputs of a table side by side, for a classical baseline; None where no input offers any."""
+    found = []
+    for name, encoded in data.tables[table].inputs.items():
+        features = data.parts.processors[name].classical(encoded, rows)
+        if features is not None:
+            found.append(features)
+    if len(found) < 2:
+        return found[0] if found else None
+    if any(hasattr(f.matrix, "tocsr") for f in found):
+        from scipy import sparse
+
+        return Classical(
+            sparse.hstack(
+                [np.nan_to_num(f.matrix) if isinstance(f.matrix, np.ndarray) else f.matrix for f in found]
+            ).tocsr()
+        )
+    offsets = np.cumsum([0] + [f.matrix.shape[1] for f in found])
+    categorical = tuple(int(o) + c for o, f in zip(offsets, found, strict=False) for c in f.categorical)
+    return Classical(np.hstack([f.matrix for f in found]), categorical)
+
+
+def require_rows(data: Data) -> None:
+    """Every task must have something to learn from: a run that would train on nothing is refused."""
+    for name, section in data.parts.config.tasks.items():
+        encoded = data.tables[section.data]
+        if not len(encoded.labelled(name, "train")):
+            reasons = ", ".join(f"{n} {why}" for why, n in encoded.targets[name].excluded.items() if n)
+            raise TrainingError(
+                f"task {name!r} has no training row with a usable label in table {section.data!r}"
+                + (f" (excluded: {reasons})" if reasons else "")
+            )

@@ -1,0 +1,341 @@
+"""The training loop, readable from top to bottom: `train` prepares, `fit` loops, `finish` judges and saves.
+
+`jenga_core.loop` draws the same loop with every event of a hook in its place.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import checkpoint
+from .api import hookimpl
+from .config import EveryConfig, RunConfig
+from .contracts import Array, Batch
+from .errors import TrainingError, UserError, nearest
+from .model import Step
+from .registry import Registry
+from .run import Run, open_run
+from .sampling import plan
+from .scoring import judgements, metrics_of, require_rows, score
+
+Window = Sequence[
+    tuple[int, tuple[str, Array]]
+]  # (number of the batch in the epoch, (table, rows)) of one optimizer step
+
+
+def train(
+    config: RunConfig | Mapping[str, Any] | str | Path,
+    *,
+    data: Any = None,
+    output: str | Path | None = None,
+    resume: bool = False,
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+    registry: Registry | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Train, judge and save one model; returns the Run, whose `folder` is the model folder.
+
+    `data`: a DataFrame (when there is one table) or {table: DataFrame | {split: DataFrame}}, instead of the config's paths.
+    `output`: the run folder; default ``runs/<project>/<time>``. `resume` continues the run in `output` (or the newest one)
+    and ends with the weights of the uninterrupted run, bit for bit on the same machine.
+    Raises UserError for wrong input, TrainingError when the run cannot go on.
+    """
+    run = open_run(
+        config, data=data, output=output, resume=resume, seed=seed, overrides=overrides, registry=registry, quiet=quiet,
+        defaults=Defaults(),
+    )  # fmt: skip
+    if run.finished:
+        return run
+    try:
+        with run.interruptible():
+            fit(run)
+            finish(run)
+    except BaseException as error:
+        run.hook.on_exception(run=run, error=error)
+        raise
+    finally:
+        run.close()
+    return run
+
+
+class Defaults:
+    """What happens when no hook decides otherwise. Registered last."""
+
+    @hookimpl(trylast=True)
+    def combine_losses(self, run: Run, losses: Mapping[str, Tensor]) -> Tensor:
+        return sum(run.weights.get(name, 1.0) * loss for name, loss in losses.items())  # type: ignore[return-value]
+
+    @hookimpl(trylast=True)
+    def backward(self, run: Run, loss: Tensor) -> bool:
+        run.accelerator.backward(loss)
+        return True
+
+
+def fit(run: Run) -> None:
+    """All epochs, or what is left of them after a resume; leaves the best weights in the model."""
+    options = run.config.train
+    require_rows(run.data)
+    _check_monitor(run)
+    wrapped = prepare(run)
+    _restore(run)
+    run.hook.on_fit_start(run=run)
+    run.model.train()
+    run.progress.start(run.total_steps, run.step)
+    while run.epoch < options.epochs and not run.stop:
+        windows = _windows(run)
+        if run.window == 0:
+            run.hook.on_epoch_start(run=run, epoch=run.epoch)
+        while run.window < len(windows) and not run.stop:
+            losses = train_step(run, wrapped, windows[run.window])
+            run.window, run.step = run.window + 1, run.step + 1
+            _after_step(run, losses)
+        if run.window < len(windows):
+            break  # stopped inside the epoch
+        _after_epoch(run)
+    if run.evaluated_at != run.step:  # a run that was stopped between two evaluations
+        evaluate(run)
+    run.progress.stop()
+    run.hook.on_fit_end(run=run)
+    if run.best_weights is not None:
+        run.model.load_state_dict(run.best_weights)
+
+
+def prepare(run: Run) -> Any:
+    """Optimizer, schedule, and the Step module as Accelerate wraps it."""
+    options, model = run.config.train, run.model
+    decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    step = Step(model, run.data.parts.tasks, run.hook, run, run.world)
+    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=run.can_fuse)
+    wrapped, run.optimizer = run.accelerator.prepare(step, optimizer)
+    run.steps_per_epoch = math.ceil(len(_plan(run, 0)) / options.accumulate)
+    run.total_steps = min(run.steps_per_epoch * options.epochs, options.max_steps or 2**62)
+    # The schedule is not prepared: Accelerate would step it once per process.
+    run.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(options.schedule, run.total_steps))
+    return wrapped
+
+
+def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
+    """One optimizer step. Gradients equal those of one big batch over all micro-batches and ranks: sums over one count."""
+    batches = [_batch(run, at, table, rows) for at, (table, rows) in window]
+    counts = _counts(run, batches)
+    total: dict[str, Tensor] = {}
+    for i, batch in enumerate(batches):
+        run.hook.on_batch(run=run, batch=batch)
+        with run.accelerator.no_sync(wrapped) if i < len(batches) - 1 else nullcontext():
+            losses = wrapped(batch, counts, 1 / len(batches))
+            if losses:
+                loss = losses.pop("")
+                run.hook.backward(run=run, loss=loss, losses=losses)
+                for name, value in {"loss": loss, **losses}.items():
+                    total[name] = total[name] + value.detach() if name in total else value.detach()
+    _check_finite(run, total, batches)
+    if run.config.train.clip_norm is not None:
+        run.accelerator.clip_grad_norm_(run.model.parameters(), run.config.train.clip_norm)
+    run.hook.on_gradients(run=run)
+    run.optimizer.step()
+    run.scheduler.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    run.hook.on_step(run=run, losses=total)
+    return total
+
+
+def _batch(run: Run, at: int, table: str, rows: Array) -> Batch:
+    rng = np.random.default_rng([run.config.seed, run.epoch, at, run.rank])
+    batch = run.data.batch(table, rows[run.rank :: run.world], "train", rng)
+    return batch.to(run.accelerator.device) if run.moves else batch
+
+
+def _counts(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
+    """Units per task over the window and all ranks, known before the forward pass."""
+    names = list(run.config.tasks)
+    here = [sum(b.targets[n].count for b in batches if n in b.targets) for n in names]
+    if run.world > 1:
+        tensor = torch.tensor(here, dtype=torch.float64, device=run.accelerator.device)
+        here = run.accelerator.reduce(tensor, "sum").tolist()
+    return {n: c for n, c in zip(names, here, strict=True) if c > 0}
+
+
+def _check_finite(run: Run, losses: Mapping[str, Tensor], batches: Sequence[Batch]) -> None:
+    if "loss" in losses and not math.isfinite(float(losses["loss"])):
+        parts = ", ".join(f"{n} = {float(v):g}" for n, v in losses.items())
+        rows = ", ".join(f"{b.table}: {b.rows[:5].tolist()}" for b in batches)
+        raise TrainingError(
+            f"the loss of step {run.step + 1} is not finite ({parts}; first rows of the batches: {rows}). "
+            "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
+        )
+
+
+def _plan(run: Run, epoch: int) -> list[tuple[str, Array]]:
+    tables = run.data.tables
+    return plan(
+        run.train_rows,
+        sampling=run.config.train.sampling,
+        batch=run.config.train.batch_size,
+        epoch=epoch,
+        seed=run.config.seed,
+        lengths={name: tables[name].lengths() for name in tables},
+    )
+
+
+def _windows(run: Run) -> list[Window]:
+    """The epoch's batches in groups of `accumulate`; the last group may be smaller and is counted right."""
+    numbered = list(enumerate(_plan(run, run.epoch)))
+    size = run.config.train.accumulate
+    return [numbered[i : i + size] for i in range(0, len(numbered), size)]
+
+
+def schedule(options: Any, total: int) -> Any:
+    """Factor of the peak learning rate after `step` optimizer steps."""
+    warm = options.warmup_steps or round(options.warmup_ratio * total)
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        done = min((step - warm) / max(total - warm, 1), 1.0)
+        return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[options.kind]
+
+    return factor
+
+
+def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
+    options = run.config.train
+    run.record_losses(losses)
+    if run.step >= run.total_steps:
+        run.stop = run.stop or ("max_steps reached" if options.max_steps else None)
+    if _due(options.evaluate, run.step):
+        evaluate(run)
+    if run.interrupted:
+        save(run)
+        raise KeyboardInterrupt
+    if _due(options.checkpoint, run.step):
+        save(run)
+
+
+def _after_epoch(run: Run) -> None:
+    options, epoch = run.config.train, run.epoch
+    if options.evaluate.epochs and ((epoch + 1) % options.evaluate.epochs == 0 or epoch + 1 == options.epochs):
+        evaluate(run)
+    run.hook.on_epoch_end(run=run, epoch=epoch, metrics=run.metrics)
+    run.epoch, run.window = epoch + 1, 0
+    if options.checkpoint.epochs and run.epoch % options.checkpoint.epochs == 0:
+        save(run)
+
+
+def _due(every: EveryConfig, step: int) -> bool:
+    return every.steps is not None and step % every.steps == 0
+
+
+def evaluate(run: Run) -> None:
+    """Score the validation rows; keep the weights when the monitored metric is the best so far."""
+    rows = {name: table.trainable("validation") for name, table in run.data.tables.items()}
+    if not any(len(r) for r in rows.values()):
+        return
+    run.hook.on_evaluate_start(run=run)
+    scored = {n: score(run.model, run.data, n, r, run.place, labels=True) for n, r in rows.items() if len(r)}
+    run.metrics = metrics_of(run.data, scored, "validation", run.weights)
+    run.keep_best()
+    run.evaluated_at = run.step
+    run.log("evaluate", metrics=run.metrics)
+    run.hook.on_evaluate(run=run, metrics=run.metrics)
+    run.model.train()
+
+
+def _check_monitor(run: Run) -> None:
+    name = run.config.train.monitor
+    if name not in run.directions:
+        raise UserError(
+            f"unknown metric {name!r}",
+            where="train.monitor",
+            allowed=sorted(run.directions),
+            nearest=nearest(name, run.directions),
+        )
+
+
+def save(run: Run) -> None:
+    """Write the state for `--resume`; every rank contributes its random state, the first one writes."""
+    mine: dict[str, Any] = {}
+    run.hook.on_save(run=run, state=mine)
+    random_states = run.gather(checkpoint.random_state())
+    if run.rank == 0:
+        state = {
+            **run.position(),
+            "model": run.model.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "scheduler": run.scheduler.state_dict(),
+            "scaler": run.accelerator.scaler.state_dict() if run.accelerator.scaler else None,
+            "best_weights": run.best_weights,
+            "random": random_states,
+            "hooks": mine,
+        }
+        checkpoint.write(run.folder / "checkpoints", run.step, state, keep=run.config.train.checkpoint.keep)
+    run.wait()
+
+
+def _restore(run: Run) -> None:
+    if run.state is None:
+        return
+    state, run.state = run.state, None
+    run.set_position(state)
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.scheduler.load_state_dict(state["scheduler"])
+    if run.accelerator.scaler and state["scaler"]:
+        run.accelerator.scaler.load_state_dict(state["scaler"])
+    run.best_weights = state["best_weights"]
+    run.hook.on_load(run=run, state=state["hooks"])
+    checkpoint.set_random_state(state["random"][run.rank])
+
+
+def finish(run: Run) -> None:
+    """Set thresholds on validation rows, judge on test rows, write the model folder."""
+    from .publishing import publish_run
+
+    started = time.perf_counter()
+    scored: dict[str, dict[str, Any]] = {"validation": {}, "test": {}}
+    for split, results in scored.items():
+        for name, table in run.data.tables.items():
+            rows = table.trainable(split)
+            if len(rows):
+                results[name] = score(run.model, run.data, name, rows, run.place, labels=True)
+        if split == "validation":
+            calibrate(run, results)
+            for name in results:  # thresholds may have moved what `predict` gives
+                results[name] = score(run.model, run.data, name, results[name].rows, run.place, labels=True)
+    options = run.config.train
+    split = "test" if scored["test"] else "validation"
+    if split == "validation":
+        run.note("there are no test rows: the scores below are on validation rows, which chose the weights")
+    made = judgements(
+        run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed
+    ) if run.rank == 0 else []  # fmt: skip
+    run.judgements = made
+    run.log("end", seconds_judging=time.perf_counter() - started, stop=run.stop)
+    if run.rank == 0:
+        publish_run(run)
+        if options.checkpoint.after == "remove":
+            checkpoint.remove_all(run.folder / "checkpoints")
+    run.wait()
+
+
+def calibrate(run: Run, scored: Mapping[str, Any]) -> None:
+    """Let each task set its thresholds from validation rows."""
+    from .contracts import take
+
+    for table, result in scored.items():
+        for name in run.config.tasks_of(table):
+            rows = run.data.tables[table].labelled(name, "validation")
+            if len(rows):
+                target = take(run.data.tables[table].targets[name].columns, rows)
+                run.data.parts.tasks[name].calibrate(result.at(name, rows), target)

@@ -1,0 +1,95 @@
+"""Cells of one column -> numbers or names, whatever type the file gave them. Vectorised; no row is lost or reordered.
+
+Numbers: native numbers and booleans, text that reads as a number ("12", " 1e5 "), "true" and "false" (1 and 0), time
+differences in seconds. Missing: null, NaN and the marks of `MISSING` in any case. Infinite values ("inf", integers
+beyond float64) are kept apart from missing ones so that they can be counted. Everything else is text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Array = np.ndarray[Any, Any]
+
+NUMBER, ABSENT, INFINITE, TEXT = 0, 1, 2, 3  # what a cell of a column of numbers turned out to be
+MISSING = frozenset({"", "-", "?", "na", "n/a", "nan", "none", "null"})  # "-" is Zeek's unset field
+WORDS = {"true": 1.0, "false": 0.0}
+
+
+def numbers(cells: pd.Series) -> tuple[Array, Array]:
+    """(float64 [N] with NaN where there is no finite number, uint8 [N] of NUMBER, ABSENT, INFINITE, TEXT)."""
+    values = _native(cells)
+    marks = np.zeros(len(cells), dtype=np.uint8)
+    if values is None:
+        values, marks = _parsed(cells.astype(object))
+    values = np.array(values, dtype=np.float64)
+    marks[np.isnan(values) & (marks != TEXT)] = ABSENT
+    marks[np.isinf(values)] = INFINITE
+    values[marks != NUMBER] = np.nan
+    return values, marks
+
+
+def names(cells: pd.Series) -> tuple[Array, list[str | None]]:
+    """(int64 codes [N], one name per code). Code -1 (null) and a code whose name is None are missing."""
+    codes, values = pd.factorize(cells)
+    return codes, [name(value) for value in values]
+
+
+def name(value: Any) -> str | None:
+    """One spelling for a value however a file types it: 6, 6.0 and "6" are "6"; True is "true"; blank text is None."""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float | np.floating):
+        return str(int(value)) if float(value).is_integer() else repr(float(value))
+    return str(value).strip() or None
+
+
+def row_of(cells: pd.Series | pd.DataFrame, at: int) -> str:
+    """The row's number in the table, counted from 1 behind the header."""
+    label = cells.index[at]
+    return f"row {label + 1}" if isinstance(label, int | np.integer) else f"row {label!r}"
+
+
+def _native(cells: pd.Series) -> Array | None:
+    """The values of a column that already is of a numeric type, else None."""
+    if pd.api.types.is_timedelta64_dtype(cells.dtype):
+        return np.asarray(cells.dt.total_seconds())
+    if pd.api.types.is_bool_dtype(cells.dtype) and cells.dtype != object:
+        return cells.astype("float64").to_numpy() if not cells.hasnans else cells.to_numpy("float64", na_value=np.nan)
+    if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_complex_dtype(cells.dtype):
+        return cells.to_numpy("float64", na_value=np.nan)
+    return None
+
+
+def _parsed(cells: pd.Series) -> tuple[Array, Array]:
+    """Numbers in an object column; the few cells that pandas does not read are looked at one by one."""
+    marks = np.zeros(len(cells), dtype=np.uint8)
+    try:
+        values = np.array(pd.to_numeric(cells, errors="coerce").to_numpy("float64", na_value=np.nan))
+    except (OverflowError, TypeError, ValueError):  # integers beyond float64, lists and other objects in cells
+        values = np.full(len(cells), np.nan)
+    for at in np.flatnonzero(np.isnan(values) & ~cells.isna().to_numpy()):
+        values[at], marks[at] = _one(cells.iloc[at])
+    return values, marks
+
+
+def _one(value: Any) -> tuple[float, int]:
+    if isinstance(value, str):
+        text = value.strip().casefold()
+        if text in MISSING:
+            return np.nan, ABSENT
+        if text in WORDS:
+            return WORDS[text], NUMBER
+        try:
+            return float(text), NUMBER if "_" not in text else TEXT
+        except ValueError:
+            return np.nan, TEXT
+    try:
+        return float(value), NUMBER
+    except OverflowError:
+        return np.inf, NUMBER
+    except (TypeError, ValueError):
+        return np.nan, TEXT

@@ -1,0 +1,61 @@
+"""What jenga-security registers, as the plugin `security`. Imports `jenga_core.api` and nothing else."""
+
+from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec, TaskSpec, hookimpl
+
+TABLE = frozenset({"table"})
+
+
+@hookimpl
+def jenga_register_processors() -> list[ProcessorSpec]:
+    return [
+        ProcessorSpec(
+            name="table",
+            factory="jenga_security.processors:TableProcessor",
+            config="jenga_security.config:TableConfig",
+            emits="table",
+            summary="Numbers and categories of a table: scaling, missing values, a bucket for unseen categories",
+        )
+    ]
+
+
+@hookimpl
+def jenga_register_backbones() -> list[BackboneSpec]:
+    return [
+        BackboneSpec(
+            name="tabular-mlp",
+            factory="jenga_security.backbones:TabularMlp",
+            config="jenga_security.config:MlpConfig",
+            accepts=TABLE,
+            summary="A multilayer perceptron over scaled numbers and embedded categories",
+        ),
+        BackboneSpec(
+            name="tabular-resnet",
+            factory="jenga_security.backbones:TabularResnet",
+            config="jenga_security.config:ResnetConfig",
+            accepts=TABLE,
+            summary="The ResNet for tables of Gorishniy et al. 2021, with layer norm",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="anomaly",
+            factory="jenga_security.tasks:AnomalyTask",
+            config="jenga_security.config:AnomalyConfig",
+            summary="Attack or normal from labels: a probability and an alert threshold",
+        )
+    ]
+
+
+@hookimpl
+def jenga_register_examples() -> list[ExampleSpec]:
+    return [
+        ExampleSpec(
+            name="network-threats",
+            factory="jenga_security.examples.network_threats:write",
+            summary="Attacks in synthetic network flows: scans, brute force, exfiltration, floods",
+        )
+    ]
