@@ -77,9 +77,7 @@ def _headers(
             )
         except UserError as error:
             what = f"{error.where}: {error.what}" if error.where else error.what
-            problems.append(
-                UserError(what, where=place, allowed=error.allowed, nearest=error.nearest, next=error.next)
-            )
+            problems.append(UserError(what, where=place, allowed=error.allowed, nearest=error.nearest, next=error.next))
     return headers, problems
 
 
