@@ -1,3 +1,3 @@
-"""Jenga for tables of flows, transactions and metrics: threats, fraud, AIOps. Importing this package imports nothing heavy."""
+"""Jenga for tables of flows, transactions and metrics: threats, fraud, AIOps. Importing it imports nothing heavy."""
 
 __version__ = "0.1.0"

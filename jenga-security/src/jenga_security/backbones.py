@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -31,7 +33,7 @@ class TableInput(nn.Module):
 
 def embedding_width(size: int) -> int:
     """1.6 * size^0.56, at most 64: the rule of thumb of fastai's tabular learner."""
-    return min(64, round(1.6 * size**0.56))
+    return min(64, round(1.6 * math.pow(size, 0.56)))
 
 
 class TabularMlp(nn.Module, Backbone):
@@ -43,7 +45,7 @@ class TabularMlp(nn.Module, Backbone):
         self.out_dim = config.width
         widths = [self.input.width] + [config.width] * config.depth
         self.layers = nn.Sequential()
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             self.layers.extend([nn.Linear(before, after), nn.LayerNorm(after), nn.ReLU(), nn.Dropout(config.dropout)])
 
     def forward(self, **data: Tensor) -> Features:
@@ -71,7 +73,7 @@ class ResidualBlock(nn.Module):
 
 
 class TabularResnet(nn.Module, Backbone):
-    """A linear layer, `depth` residual blocks, layer norm and ReLU (arXiv 2106.11959). `facts` come from security/table."""
+    """A linear layer, `depth` residual blocks, layer norm, ReLU (arXiv 2106.11959). `facts`: of security/table."""
 
     def __init__(self, config: ResnetConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Cells of one column -> numbers or names, whatever type the file gave them. Vectorised; no row is lost or reordered.
 
 Numbers: native numbers and booleans, text that reads as a number ("12", " 1e5 "), "true" and "false" (1 and 0), time
-differences in seconds. Missing: null, NaN and the marks of `MISSING` in any case. Infinite values ("inf", integers beyond
-float64) are kept apart from missing ones so that they can be counted. Everything else is text.
+differences in seconds. Missing: null, NaN and the marks of `MISSING` in any case. Infinite values ("inf", integers
+beyond float64) are kept apart from missing ones so that they can be counted. Everything else is text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def numbers(cells: pd.Series) -> tuple[Array, Array]:
 
 
 def names(cells: pd.Series) -> tuple[Array, list[str | None]]:
-    """(int64 codes [N], one name per code). Null and empty cells have code -1; a code whose name is None is missing too."""
+    """(int64 codes [N], one name per code). Code -1 (null) and a code whose name is None are missing."""
     codes, values = pd.factorize(cells)
     return codes, [name(value) for value in values]
 
@@ -56,7 +56,7 @@ def row_of(cells: pd.Series | pd.DataFrame, at: int) -> str:
 def _native(cells: pd.Series) -> Array | None:
     """The values of a column that already is of a numeric type, else None."""
     if pd.api.types.is_timedelta64_dtype(cells.dtype):
-        return cells.dt.total_seconds().to_numpy()
+        return np.asarray(cells.dt.total_seconds())
     if pd.api.types.is_bool_dtype(cells.dtype) and cells.dtype != object:
         return cells.astype("float64").to_numpy() if not cells.hasnans else cells.to_numpy("float64", na_value=np.nan)
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_complex_dtype(cells.dtype):

@@ -22,8 +22,9 @@ UNSEEN, MISSING, FIRST = 0, 1, 2  # codes of categories: unseen or rare, missing
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A column of numbers. Missing and infinite cells get the training `median` and, where training rows had such cells,
-    an indicator feature of 1."""
+    """A column of numbers. Missing and infinite cells get the training `median` and, where training rows had such,
+    an indicator feature of 1.
+    """
 
     name: str
     median: float
@@ -75,9 +76,9 @@ class Categories:
             and cells.name not in config.categorical
         ):
             raise DataError(
-                f"column {str(cells.name)!r} holds {len(ranked)} different texts in {len(cells)} rows, such as {ranked[0]!r}: "
-                "an identifier, a time or free text, which a table model cannot learn from",
-                next=f"leave it out (`columns:` or `exclude: [{cells.name}]`), or list it under the processor's `categorical:`",
+                f"column {str(cells.name)!r} holds {len(ranked)} different texts in {len(cells)} rows"
+                ": an identifier, a time or free text, which a table model cannot learn from",
+                next=f"leave it out (`exclude: [{cells.name}]`), or list it under the processor's `categorical:`",
             )
         return cls(str(cells.name), tuple(ranked[: config.max_categories]))
 

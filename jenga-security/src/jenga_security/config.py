@@ -22,7 +22,7 @@ class TableConfig(ComponentConfig):
     )
     scaling: Literal["quantile", "standard", "none"] = Field(
         default="quantile",
-        description="quantile: normal scores by rank, for heavy tails; standard: mean 0, deviation 1; none: as they are",
+        description="quantile: normal scores by rank, for heavy tails; standard: mean 0, deviation 1; none: unchanged",
     )
     max_categories: int = Field(
         default=128, ge=1, description="most frequent values of a column kept apart; the others share the unseen bucket"
@@ -93,8 +93,8 @@ class AnomalyConfig(TargetConfig):
     )
     threshold: Annotated[float, Field(ge=0, le=1)] | TargetRate | Literal["best_f1"] = Field(
         default=0.5,
-        description="score from which a row is an alert: a number; {target_fpr: 0.01}: chosen on normal validation rows; "
-        "best_f1: chosen on validation rows",
+        description="score from which a row is an alert: a number; {target_fpr: 0.01}: chosen on normal validation "
+        "rows; best_f1: chosen on validation rows",
     )
     positive_weight: Annotated[float, Field(gt=0)] | Literal["balanced", "none"] = Field(
         default="none",

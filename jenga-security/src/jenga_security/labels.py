@@ -20,7 +20,7 @@ NORMAL_WORDS = ("normal", "benign")  # everything beside one of these is an atta
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """`normal`: spellings of normal labels, lower case. `attacks`: those of attacks, or None where every other label is one.
+    """`normal`: spellings of normal labels, lower case. `attacks`: those of attacks, or None: every other.
 
     `words` are what predictions say: [normal, attack].
     """
@@ -32,7 +32,7 @@ class Labels:
 
     @classmethod
     def fit(cls, cells: pd.Series, normal: Sequence[str | int | bool] | None) -> Labels:
-        """From training rows. DataError where it is not plain which label means normal, or one of the two sides is empty."""
+        """From training rows. DataError where it is not plain which label means normal, or one side is empty."""
         column = str(cells.name)
         have = _spellings(cells)
         if not have:
@@ -42,7 +42,7 @@ class Labels:
         if len(attacks) == len(have) or not attacks:
             side = "attack" if not attacks else "normal row"
             raise DataError(
-                f"column {column!r} has no {side} among the training rows, only {_listed(have)}: one class cannot be learned",
+                f"column {column!r} has no {side} among the training rows, only {_listed(have)}: nothing to learn",
                 next="check the split (a split by time or group may leave a class out) and `normal:`",
             )
         closed = normal is None and chosen[0] in PAIRS
@@ -55,7 +55,7 @@ class Labels:
         )
 
     def encode(self, cells: pd.Series) -> tuple[Array, Array]:
-        """(float32 [N] with 1 = attack, bool [N] = has a label). DataError for a label that training did not define."""
+        """(int64 [N] with 1 = attack, bool [N] = has a label). DataError for a label that training did not define."""
         codes, values = names(cells)
         spelt = [None if value is None else value.casefold() for value in values]
         for code, value in enumerate(spelt):
@@ -71,7 +71,7 @@ class Labels:
                     where=f"{row_of(cells, at)}, column {self.column!r}",
                     allowed=[*self.normal, *self.attacks],
                 )
-        y = np.array([value is not None and value not in self.normal for value in spelt] + [False], dtype=np.float32)
+        y = np.array([value is not None and value not in self.normal for value in spelt] + [False], dtype=np.int64)
         known = np.array([value is not None for value in spelt] + [False])
         return y[codes], known[codes]
 

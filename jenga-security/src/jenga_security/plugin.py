@@ -6,7 +6,7 @@ TABLE = frozenset({"table"})
 
 
 @hookimpl
-def jenga_register_processors():
+def jenga_register_processors() -> list[ProcessorSpec]:
     return [
         ProcessorSpec(
             name="table",
@@ -19,7 +19,7 @@ def jenga_register_processors():
 
 
 @hookimpl
-def jenga_register_backbones():
+def jenga_register_backbones() -> list[BackboneSpec]:
     return [
         BackboneSpec(
             name="tabular-mlp",
@@ -39,7 +39,7 @@ def jenga_register_backbones():
 
 
 @hookimpl
-def jenga_register_tasks():
+def jenga_register_tasks() -> list[TaskSpec]:
     return [
         TaskSpec(
             name="anomaly",
@@ -51,7 +51,7 @@ def jenga_register_tasks():
 
 
 @hookimpl
-def jenga_register_examples():
+def jenga_register_examples() -> list[ExampleSpec]:
     return [
         ExampleSpec(
             name="network-threats",

@@ -22,8 +22,9 @@ Array = np.ndarray[Any, Any]
 class TableProcessor(Processor):
     """Encoded columns: `numbers` float32 [N, F], `categories` int64 [N, C], `marks` uint8 [N, columns of numbers].
 
-    F is one feature per column of numbers and one indicator per column in which training rows had missing cells. `marks`
-    tells missing from infinite cells. Nothing in it is NaN or infinite. A row is present unless all its cells are missing.
+    F is one feature per column of numbers and one indicator per column in which training rows had missing cells.
+    `marks` tells missing from infinite cells. Nothing is NaN or infinite. A row whose every cell is missing is not
+    present.
     """
 
     def __init__(self, config: TableConfig, backbone_config: Any = None) -> None:
@@ -39,7 +40,7 @@ class TableProcessor(Processor):
         self._keep([fit_column(cells[name], self.config) for name in cells.columns])
 
     def state(self) -> dict[str, Any]:
-        return {"columns": [column.state() for column in (*self.numbers, *self.categories)]}
+        return {"columns": [column.state() for column in self.numbers] + [c.state() for c in self.categories]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._keep([read_column(column) for column in state["columns"]])
@@ -56,7 +57,7 @@ class TableProcessor(Processor):
         }
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
-        self._known([column.name for column in (*self.numbers, *self.categories)], cells)
+        self._known([*self._number_names, *self._category_names], cells)
         size = len(cells)
         marks = np.zeros((size, len(self.numbers)), dtype=np.uint8)
         values = np.zeros((size, self.facts()["numbers"]), dtype=np.float32)
@@ -70,7 +71,7 @@ class TableProcessor(Processor):
         missing = np.concatenate([marks != read.NUMBER, codes == MISSING], axis=1)
         if self.config.missing == "error":
             self._refuse_missing(cells, missing)
-        present = ~missing.all(axis=1)
+        present = np.asarray(~missing.all(axis=1))
         excluded = {"every cell is missing": int(size - present.sum())} if not present.all() else {}
         return Encoded({"numbers": values, "categories": codes, "marks": marks}, present, excluded=excluded)
 
@@ -95,7 +96,7 @@ class TableProcessor(Processor):
         return Classical(np.concatenate([numbers, codes], axis=1), categorical)
 
     def counts(self, encoded: Encoded, rows: Array | slice = slice(None)) -> dict[str, dict[str, int]]:
-        """What was not as in training: {"missing" | "infinite" | "unseen": {column: cells}}, columns with none left out."""
+        """What was not as in training: {"missing" | "infinite" | "unseen": {column: cells}}, zeros left out."""
         marks, codes = np.asarray(encoded.columns["marks"])[rows], np.asarray(encoded.columns["categories"])[rows]
         missing = dict(zip(self._number_names, (marks == read.ABSENT).sum(axis=0).tolist(), strict=True))
         missing |= dict(zip(self._category_names, (codes == MISSING).sum(axis=0).tolist(), strict=True))

@@ -59,7 +59,7 @@ class Quantiles:
 
 
 def fit_standard(values: Array) -> Scale:
-    """Mean 0 and deviation 1; a constant column keeps width 1. Scaled by the largest value first: squares may overflow."""
+    """Mean 0 and deviation 1; a constant column keeps width 1. Divided by the largest first: squares overflow."""
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
     shrunk = values / largest
     width = float(shrunk.std()) * largest if len(values) else 0.0

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from jenga_core.builtin.baselines import binary_baselines
+from jenga_core.builtin.metrics import BinaryMetrics
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from jenga_core.errors import DataError
 from torch import Tensor, nn
@@ -20,10 +22,10 @@ Array = np.ndarray[Any, Any]
 
 
 class AnomalyTask(Task):
-    """Target {"y": float32 [n], 1 = attack}; outputs {"score": probability of an attack, float32 [B], "flag": bool [B]}.
+    """Target {"y": int64 [n], 1 = attack}; outputs {"score": probability, float32 [B], "flag": bool [B]}.
 
-    A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so that
-    they stay probabilities of the training mix. Until `calibrate`, a threshold that is still to be chosen stands at 0.5.
+    A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so
+    that they stay probabilities of the training mix. Until `calibrate`, a threshold yet to be chosen stands at 0.5.
     """
 
     def __init__(self, config: AnomalyConfig) -> None:
@@ -59,7 +61,7 @@ class AnomalyTask(Task):
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
     ) -> tuple[Mapping[str, Tensor], float]:
-        """`y` float32 [n]; the count is the sum of the rows' weights, so that the quotient is their weighted mean."""
+        """`y` int64 [n]; the count is the sum of the rows' weights, so that the quotient is their weighted mean."""
         y = np.asarray(encoded.columns["y"])[rows]
         return {"y": torch.from_numpy(y)}, float(len(y) + (self.weight - 1.0) * y.sum())
 
@@ -94,13 +96,10 @@ class AnomalyTask(Task):
         return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.threshold})
 
     def metrics(self) -> Metrics:
-        from jenga_core.builtin.metrics import BinaryMetrics
-
-        return BinaryMetrics()
+        normal, attack = self._fitted.words
+        return BinaryMetrics((str(normal), str(attack)), self.threshold)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        from jenga_core.builtin.baselines import binary_baselines
-
         return binary_baselines(seed)
 
     @property

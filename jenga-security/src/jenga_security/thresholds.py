@@ -21,9 +21,10 @@ def conformal(normal_scores: Array, rate: float) -> float:
     n = len(normal_scores)
     k = math.ceil(round((n + 1) * (1 - rate), 9))
     if k > n:
+        least = math.ceil(round(1 / rate, 9)) - 1
         raise DataError(
-            f"target_fpr {rate:g} needs at least {math.ceil(round(1 / rate, 9)) - 1} normal validation rows; there are {n}",
-            next="give more validation rows (`split: {validation: ...}`), a larger target_fpr, or a number as threshold",
+            f"target_fpr {rate:g} needs at least {least} normal validation rows, there are {n}",
+            next="give more validation rows (`split: {validation: ...}`), a larger target_fpr or a number",
         )
     return above(np.sort(normal_scores)[k - 1])
 
