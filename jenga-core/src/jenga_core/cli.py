@@ -1,8 +1,8 @@
 """The command line: `jenga`, or `python -m jenga_core.cli`.
 
 Every command's body imports what it needs, so that `--help` and `plugins list` import no torch, transformers, pandas or
-pydantic. Exit status: 0 done, 1 the work failed, 2 the user's input was wrong, 130 interrupted. Progress goes to stderr,
-results to stdout. `JENGA_DEBUG=1` shows the traceback of an error that is otherwise one message.
+pydantic. Exit status: 0 done, 1 the work failed, 2 the user's input was wrong, 130 interrupted. Progress goes to
+stderr, results to stdout. `JENGA_DEBUG=1` shows the traceback of an error that is otherwise one message.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Mounted(TyperCommand):
         kinds = [kind for kind, _ in self.claims]
         if len(kinds) > 1:
             raise PluginError(f"several plugins provide the command {info_name!r}", allowed=kinds)
-        command = typer.main.get_command(Registry.discover().factory(kinds[0], CommandSpec))
+        app: Any = Registry.discover().factory(kinds[0], CommandSpec)
+        command = typer.main.get_command(app)
         return command.make_context(info_name, args, parent, **extra)
 
 

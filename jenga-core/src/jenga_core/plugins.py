@@ -13,13 +13,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import metadata
-from typing import Any, Literal, TypeAlias
+from importlib import invalidate_caches, metadata
+from typing import Literal, TypeAlias
 
 import pluggy
 
@@ -27,6 +26,7 @@ from . import hookspecs
 from .answers import FAMILIES, check_answers
 from .api import GROUP, PROJECT, AnySpec
 from .errors import PluginError, nearest
+from .tracing import flag, trace_hooks
 
 Status: TypeAlias = Literal["ok", "broken", "incompatible", "conflict", "disabled"]
 PREFIX = GROUP.rpartition(".v")[0] + "."  # "jenga.plugins.": all versions of the interface
@@ -84,6 +84,7 @@ def scan(environ: Mapping[str, str] = os.environ) -> tuple[PluginRecord, ...]:
 
 def forget() -> None:
     """Let the next `scan` look again: something was installed or removed while this process runs."""
+    invalidate_caches()
     _scan.cache_clear()
 
 
@@ -91,7 +92,10 @@ def forget() -> None:
 def _scan(path: tuple[str, ...], disabled: frozenset[str]) -> tuple[PluginRecord, ...]:
     claims = list(_claims(path))
     current = {(c.name, c.dist) for c in claims if c.group == GROUP}
-    contested = Counter(c.name for c in claims if c.group == GROUP and _normal(c.dist) not in disabled)
+    claimants: dict[str, list[Claim]] = {}
+    for claim in claims:
+        if claim.group == GROUP and _normal(claim.dist) not in disabled:
+            claimants.setdefault(claim.name, []).append(claim)
     records = []
     for claim in claims:
         if claim.group != GROUP and (claim.name, claim.dist) in current:
@@ -102,8 +106,8 @@ def _scan(path: tuple[str, ...], disabled: frozenset[str]) -> tuple[PluginRecord
             records.append(claim.record("broken", claim.problem))
         elif claim.group != GROUP:
             records.append(claim.record("incompatible", f"it is for {claim.group}; this jenga-core speaks {GROUP}"))
-        elif contested[claim.name] > 1:
-            records.append(claim.record("conflict", _conflict(claim, claims)))
+        elif len(claimants[claim.name]) > 1:
+            records.append(claim.record("conflict", _conflict(claim, claimants[claim.name])))
         else:
             records.append(collect(claim.name, claim.load, dist=claim.dist, version=claim.version))
     return tuple(sorted(records, key=lambda r: (r.name, r.dist)))
@@ -162,22 +166,6 @@ def _answers(name: str, plugin: object) -> Iterator[tuple[str, object]]:
             yield hook, answer
 
 
-def trace_hooks(manager: pluggy.PluginManager, who: str, environ: Mapping[str, str] = os.environ) -> None:
-    """With JENGA_TRACE_HOOKS=1, print every hook call of `manager` to stderr: who is called, and the answer."""
-    if not flag(environ, "JENGA_TRACE_HOOKS"):
-        return
-
-    def before(hook: str, impls: Iterable[Any], arguments: Mapping[str, Any]) -> None:
-        called = ", ".join(i.plugin_name for i in reversed(list(impls))) or "nobody"
-        print(f"{who}: {hook}({', '.join(arguments)}) -> {called}", file=sys.stderr)
-
-    def after(result: pluggy.Result[Any], hook: str, impls: Iterable[Any], arguments: Mapping[str, Any]) -> None:
-        said = f"raised {result.exception!r}" if result.exception else repr(result.get_result())
-        print(f"{who}: {hook} = {said if len(said) <= 200 else said[:197] + '...'}", file=sys.stderr)
-
-    manager.add_hookcall_monitoring(before, after)
-
-
 def reason(error: BaseException) -> str:
     """An exception in one line, without a traceback."""
     text = " ".join(str(error).split())
@@ -188,15 +176,10 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _conflict(claim: Claim, claims: Iterable[Claim]) -> str:
-    others = sorted(c.dist for c in claims if c.name == claim.name and c.group == GROUP and c is not claim)
-    return f"{' and '.join(others)} claims this name too; JENGA_DISABLE_PLUGINS={others[0]} keeps this one"
+def _conflict(claim: Claim, claimants: Iterable[Claim]) -> str:
+    others = sorted(c.dist for c in claimants if c is not claim)
+    return f"{' and '.join(others)} claims this name too; JENGA_DISABLE_PLUGINS={','.join(others)} keeps this one"
 
 
 def _normal(dist: str) -> str:
     return re.sub(r"[-_.]+", "-", dist).strip().lower()
-
-
-def flag(environ: Mapping[str, str], name: str) -> bool:
-    """A switch in the environment: anything but empty and 0 is on."""
-    return environ.get(name, "") not in ("", "0")

@@ -60,7 +60,7 @@ class LabelMap:
         """int64 [N]: the class number, `NO_LABEL` for null and blank cells, `UNKNOWN` for a label outside the map."""
         texts = texts_of(cells, column)
         codes = texts.map({name: i for i, name in enumerate(self.names)}).fillna(UNKNOWN).to_numpy(dtype=np.int64)
-        codes[texts.isna().to_numpy()] = NO_LABEL
+        codes = np.where(texts.isna().to_numpy(), NO_LABEL, codes)
         return codes
 
     def labels(self, codes: np.ndarray) -> np.ndarray:

@@ -14,7 +14,9 @@ def check(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Also run one batch: shapes, parameters, time.")] = False,
     set_: Set = None,
 ) -> None:
-    """Validate a configuration: keys, kinds, wiring and the files' columns. Without --dry-run no model is built.
+    """Validate a configuration against what is installed.
+
+    Keys, kinds, wiring and the files' columns. Without --dry-run no model is built and torch is not imported.
 
     Example: jenga check soc.yaml --set data.flows.path=new.csv
     """
@@ -36,9 +38,13 @@ def check(
 
 
 def schema(
-    kind: Annotated[str | None, typer.Argument(help="One component only, such as core/csv.", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="One component only, such as core/csv.", show_default=False)
+    ] = None,
 ) -> None:
-    """The JSON schema of the configuration with everything that is installed, for editors.
+    """Print the configuration's JSON schema, for editors.
+
+    It knows the options of everything that is installed.
 
     Example: jenga schema > jenga.schema.json
     """

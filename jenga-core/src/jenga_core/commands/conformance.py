@@ -1,4 +1,4 @@
-"""What `jenga plugins check` does: import all that a plugin registers, then the conformance kit in a process of its own."""
+"""What `jenga plugins check` does: import all that a plugin registers, then run the conformance kit on it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TestPlugin(PluginContract):
 
 
 def import_all(name: str) -> Iterator[str]:
-    """Import the factory and the options of every component of a plugin: a line for each, then `PluginError` if any failed."""
+    """Import every component of a plugin and its options: a line for each, then `PluginError` if any failed."""
     registry = Registry.discover()
     problems = []
     for record in registry.records:
@@ -43,7 +43,7 @@ def import_all(name: str) -> Iterator[str]:
 
 
 def run_contract(name: str) -> int:
-    """Pytest's exit status over `jenga_core.testing.PluginContract` for this plugin; its output goes to stdout."""
+    """Pytest's exit status over `PluginContract` for this plugin, in a process of its own; prints to stdout."""
     if find_spec("pytest") is None:
         raise UserError("the conformance kit needs pytest", next='pip install "jenga-core[testing]"')
     with TemporaryDirectory() as folder:

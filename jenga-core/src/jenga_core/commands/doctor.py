@@ -8,7 +8,7 @@ import typer
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
-    """Look for what is wrong with this installation, and say how to cure it.
+    """Find what is wrong with this installation, and the cure.
 
     Example: jenga doctor
     """

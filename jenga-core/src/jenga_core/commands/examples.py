@@ -21,7 +21,7 @@ def init(
     seed: Seed = 0,
     rows: Rows = None,
 ) -> None:
-    """Write a configuration, data and a README to begin from.
+    """Write a template: a configuration, data and a README.
 
     Example: jenga init network-threats threats && jenga train threats/config.yaml
     """
@@ -43,11 +43,13 @@ def init(
 
 def demo(
     template: Annotated[str, typer.Argument(help="A template's name; `jenga init --list` shows them.")],
-    output: Annotated[Path | None, typer.Option(help="Folder; default: the first free of demo-TEMPLATE, -2, ...")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder; default: the first free of demo-TEMPLATE, -2, ...")
+    ] = None,
     rows: Rows = None,
     seed: Seed = 0,
 ) -> None:
-    """Write a template, train it, evaluate it and predict: the whole way in one command.
+    """Generate, train, evaluate and predict in one command.
 
     Example: jenga demo network-threats
     """

@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..inference import Predictor
-    from ..registry import Registry
 
 Model = Annotated[Path, typer.Argument(help="A run's folder.")]
+Table = Annotated[str | None, typer.Option(help="Which of the model's tables DATA is like, where it has several.")]
 BATCH_ROWS = 65_536
 
 
 def evaluate(
     model: Model,
-    data: Annotated[Path | None, typer.Argument(help="Labelled rows; default: the test split.", show_default=False)] = None,
+    data: Annotated[Path | None, typer.Argument(help="Labelled rows; default: test split.", show_default=False)] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
+    table: Table = None,
 ) -> None:
-    """Metrics with confidence intervals, beside the baselines.
+    """Metrics with confidence intervals.
+
+    On the run's own test split, beside its baselines, or on the rows of a file.
 
     Example: jenga evaluate runs/soc/first new.csv --json
     """
     from .. import inference
-    from .scores import lines, plain
+    from .scores import as_json, lines, with_baselines
 
-    judgements = inference.evaluate(model, data)
-    if json:
-        from json import dumps
-
-        typer.echo(dumps(plain(judgements)))
-        return
-    for line in lines(judgements):
+    judgements = inference.evaluate(model, data, table=table)
+    if data is None:
+        judgements = with_baselines(judgements, model)
+    for line in [as_json(judgements)] if json else lines(judgements):
         typer.echo(line)
 
 
@@ -44,45 +44,59 @@ def predict(
     model: Model,
     data: Annotated[Path, typer.Argument(help="Rows; a file of any format that a source reads.")],
     output: Annotated[Path | None, typer.Option(help=".csv, .jsonl or .parquet; default: CSV to stdout.")] = None,
-    table: Annotated[str | None, typer.Option(help="Which of the model's tables these rows are like.")] = None,
+    table: Table = None,
 ) -> None:
-    """The same rows, in the same order, with columns TASK.FIELD behind them.
+    """The same rows with predictions, as columns TASK.FIELD.
 
     Example: jenga predict runs/soc/first new.csv --output scored.parquet
     """
     from .. import inference
-    from ..registry import Registry
     from .tables import check_ending, write_frames
 
     check_ending(output)
-    registry = Registry.discover()
-    predictor = inference.load(model, registry=registry)
-    rows = write_frames(predicted(predictor, data, table, registry), output)
+    rows = write_frames(predicted(inference.load(model), data, table), output)
+    typer.echo(f"{rows:,} rows", err=True)
     if output is not None:
-        typer.echo(f"{rows} rows", err=True)
         typer.echo(str(output))
 
 
-def predicted(predictor: Predictor, data: Path, table: str | None, registry: Registry) -> Iterator[pd.DataFrame]:
-    """The rows of a file with their predictions, a part of the file at a time."""
+def predicted(predictor: Predictor, data: Path, table: str | None) -> Iterator[pd.DataFrame]:
+    """The rows of a file with their predictions, a part of the file at a time; warnings go to stderr."""
     import pandas as pd
 
     from ..errors import DataError
     from ..tables import stream_frames
 
-    for frame in stream_frames(data, base=Path(), registry=registry, batch_rows=BATCH_ROWS):
+    section = predictor.config.data.get(table or next(iter(predictor.config.data)))
+    source = section.source if section else None
+    frames = stream_frames(
+        str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS
+    )
+    for frame in frames:
         scores = predictor.predict(frame, table=table)
         both = [c for c in scores.columns if c in frame.columns]
         if both:
             raise DataError(f"the rows already have columns {both}", where=str(data), next="rename or drop them")
+        for line in predictor.warnings(frame, table=table):
+            typer.echo(line, err=True)
         yield pd.concat([frame, scores], axis=1)
 
 
 def report(model: Model) -> None:
-    """Write the folder's report.html anew from its own numbers.
+    """Write report.html anew from the folder's own numbers.
 
     Example: jenga report runs/soc/first
     """
     from .. import artifact
+    from ..files import publish_json, sha256
+    from ..publishing import read_log
+    from ..report import write_report
+    from .scores import recorded
 
-    typer.echo(str(artifact.write_report(model)))
+    manifest = artifact.verify(model)
+    config = (model / "config.yaml").read_text(encoding="utf-8")
+    facts = {key: value for key, value in manifest.items() if key != "files"}
+    path = write_report(model, judgements=recorded(model), history=read_log(model), manifest=facts, config=config)
+    manifest["files"][path.name] = sha256(path)  # the folder was whole a moment ago, and nothing else was touched
+    publish_json(model / artifact.MANIFEST, manifest)
+    typer.echo(str(path))

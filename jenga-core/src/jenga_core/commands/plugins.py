@@ -20,10 +20,11 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 when a plugin cannot be used.")] = False,
 ) -> None:
-    """Every installed plugin with its status; for one that cannot be used, why."""
+    """Every installed plugin, its status and, if need be, why."""
     from os import environ
 
-    from ..plugins import flag, require_usable, scan
+    from ..plugins import require_usable, scan
+    from ..tracing import flag
 
     records = scan()
     if json:
@@ -35,7 +36,9 @@ def list_(
         rows += [(r.name, f"{r.dist} {r.version}", r.status, r.error or _counts(r)) for r in records]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         for row in rows:
-            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + "  " + row[3])
+            typer.echo(
+                "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + "  " + row[3]
+            )
     if strict or flag(environ, "JENGA_STRICT_PLUGINS"):
         require_usable(records)
 
@@ -63,7 +66,10 @@ def show(
 
 @app.command(epilog="Example: jenga plugins check core")
 def check(name: Name) -> None:
-    """Import everything a plugin registers and run the conformance kit on it (needs pytest)."""
+    """Import all that a plugin registers; run the conformance kit.
+
+    The kit needs pytest: pip install "jenga-core[testing]".
+    """
     from ..plugins import require_usable
     from .conformance import import_all, run_contract
 
@@ -74,12 +80,19 @@ def check(name: Name) -> None:
     raise typer.Exit(run_contract(name))
 
 
-@app.command(epilog="Example: jenga plugins new acme-sonar && pip install -e acme-sonar && jenga plugins check acme-sonar")
+@app.command(
+    epilog="Example: jenga plugins new acme-sonar && pip install -e acme-sonar && jenga plugins check acme-sonar"
+)
 def new(
-    name: Annotated[str, typer.Argument(help="Lower-case words joined by '-', such as acme-sonar.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="Lower-case words joined by '-', such as acme-sonar.", show_default=False)
+    ],
     folder: Annotated[Path | None, typer.Argument(help="Where; default: ./NAME.", show_default=False)] = None,
 ) -> None:
-    """Write a new plugin: a package with a processor, a backbone, an example and tests, all working."""
+    """Write a new plugin, complete and working.
+
+    A package with a processor, a backbone, an example and tests.
+    """
     from ..scaffold import write
 
     for path in write(name, folder or Path(name)):

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from json import dumps, loads
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..evaluation import Judgement
 
 if TYPE_CHECKING:
-    from ..evaluation import Judgement, Score
+    from ..evaluation import Score
 
 
-def plain(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """``{"metrics": {"task.metric": {value, low, high}}, "judgements": [...]}``."""
-    metrics = {
-        f"{j.task}.{name}": {"value": s.value, "low": s.low, "high": s.high} for j in judgements for name, s in j.scores.items()
-    }
-    return {"metrics": metrics, "judgements": [j.to_json() for j in judgements]}
+def recorded(model: Path) -> list[Judgement]:
+    """The judgements that the run itself wrote down on its test rows, baselines and figures included."""
+    metrics = loads((model / "metrics.json").read_text(encoding="utf-8"))
+    return [Judgement.from_json(data) for data in metrics["judgements"]]
+
+
+def with_baselines(judgements: Sequence[Judgement], model: Path) -> list[Judgement]:
+    """The same judgements with the baselines that the run fitted and judged on the same rows."""
+    known = {(j.task, j.split): j.baselines for j in recorded(model)}
+    return [replace(j, baselines=known.get((j.task, j.split), {})) for j in judgements]
+
+
+def as_json(judgements: Sequence[Judgement]) -> str:
+    """``{"metrics": {"task.metric": value}, "judgements": [...]}`` on one line; an undefined metric is null."""
+    facts = [j.to_json() for j in judgements]
+    metrics = {f"{j['task']}.{name}": score[0] for j in facts for name, score in j["scores"].items()}
+    return dumps({"metrics": metrics, "judgements": facts}, allow_nan=False)
 
 
 def lines(judgements: Sequence[Judgement]) -> Iterator[str]:
     """A table per task: each metric with its 95 % interval, and the baselines' beside it."""
     for j in judgements:
-        yield f"{j.task}: {j.rows} rows of the {j.split} split" + "".join(
-            f", {n} excluded ({why})" for why, n in j.excluded.items()
-        )
+        lost = "".join(f", {n:,} excluded ({why})" for why, n in j.excluded.items() if n)
+        yield f"{j.task}: {j.rows:,} rows of the {j.split} split{lost}"
         rows = [["", "model", *j.baselines]]
         for name, score in j.scores.items():
             rows.append([f"{j.task}.{name}", _interval(score), *(_value(b.get(name)) for b in j.baselines.values())])
@@ -32,10 +48,12 @@ def lines(judgements: Sequence[Judgement]) -> Iterator[str]:
 
 
 def _interval(score: Score) -> str:
-    if score.low is None or score.high is None:
+    if math.isnan(score.low) or math.isnan(score.high):
         return _value(score)
     return f"{score.value:.4f} [{score.low:.4f}, {score.high:.4f}]"
 
 
 def _value(score: Score | None) -> str:
-    return "" if score is None else f"{score.value:.4f}"
+    if score is None:
+        return ""
+    return "undefined" if math.isnan(score.value) else f"{score.value:.4f}"

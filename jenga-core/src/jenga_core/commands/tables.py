@@ -1,4 +1,4 @@
-"""Predicted rows -> a file: written beside its final place and renamed when whole, so that a failure leaves no part of one."""
+"""Predicted rows -> a file: written beside its place and renamed when whole, so that a failure leaves no part of it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ import typer
 
 Config = Annotated[Path, typer.Argument(help="A configuration file; paths in it are relative to its folder.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as train.epochs=1; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as train.epochs=1; repeatable."),
 ]
 
 
@@ -17,11 +18,13 @@ def train(
     config: Config,
     output: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/PROJECT/ID.")] = None,
     set_: Set = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint of the run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint of the run.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Instead of the configuration's seed.", min=0, max=2**32 - 1)] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Refuse operations that are not.")] = False,
 ) -> None:
-    """Train a model; the run's folder is the model.
+    """Train; the run's folder, printed at the end, is the model.
 
     Example: jenga train soc.yaml --output runs/soc/first --set train.epochs=1 --seed 7
     """
