@@ -15,7 +15,6 @@ from jenga_core.errors import DataError
 
 from .config import NumbersConfig, WordsConfig
 
-
 Word: TypeAlias = tuple[str, int, int, int]  # text, column, start, end
 
 
