@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
-from torch import nn
-
 from jenga_core.api import BackboneSpec, ProcessorSpec, TaskSpec, TrainerHookSpec, hookimpl
 from jenga_core.config import ComponentConfig, TargetConfig
 from jenga_core.contracts import Backbone, Encoded, Features, Processor, Ragged, Task
 from jenga_core.registry import Registry
+from pydantic import Field
+from torch import nn
 
 
 class NumbersConfig(ComponentConfig):

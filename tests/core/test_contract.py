@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jenga_core
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import toys
-
-import jenga_core
 from jenga_core.model import Step
 from jenga_core.run import Run, open_run
 from jenga_core.training import Defaults, prepare, train_step

@@ -13,14 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jenga_core
 import pandas as pd
 import pytest
 import toys
-from safetensors.numpy import load_file
-
-import jenga_core
 from jenga_core import checkpoint, files
 from jenga_core.errors import CheckpointError, UserError
+from safetensors.numpy import load_file
 
 HERE = Path(__file__).parent
 HOOKS = [

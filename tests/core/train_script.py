@@ -14,10 +14,9 @@ import signal
 import sys
 from typing import Any
 
+import jenga_core
 import pandas as pd
 import toys
-
-import jenga_core
 from jenga_core import training
 
 
