@@ -10,7 +10,7 @@ Component classes inherit from the Protocol they implement to get its defaults::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
@@ -263,6 +263,11 @@ class Source(Protocol):
         Raises `DataError` with file and row for what cannot be read. A whole file is never needed in memory at once.
         """
         ...
+
+    def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        """As `tables`, with those of `columns` that the file has, in its order. A format that can skip others overrides it."""
+        for table in self.tables(path, batch_rows=batch_rows):
+            yield table if columns is None else table[[c for c in table.columns if c in columns]]
 
     def columns(self, path: Any) -> list[str]:
         """The column names, read from the head of the file: `jenga check` needs no more."""

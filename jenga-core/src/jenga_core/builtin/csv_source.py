@@ -6,7 +6,7 @@ stays flat. Grammar: RFC 4180; blank lines are skipped; a row must have as many 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from ..cells import MARKS, Seen, column, frame, look
 from ..contracts import Source
 from ..errors import DataError
-from .cells import MARKS, Seen, column, frame, look
-from .files import BlockFile, ending, shown, utf8_blocks
+from ..textfiles import BlockFile, ending, shown, utf8_blocks
 from .source_config import CsvConfig
 
 BLOCK = 8 << 20  # bytes parsed at a time; no row may be longer
@@ -50,7 +50,7 @@ class CsvSource(Source):
     def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         return self.tables_of(path, None, batch_rows=batch_rows)
 
-    def tables_of(self, path: Any, columns: Sequence[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+    def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         """As `tables`, with `columns` only. Every row is checked, but no cell of another column is converted."""
         names = self._names(path)
         kept = [n for n in names if columns is None or n in columns]
@@ -111,7 +111,7 @@ class CsvSource(Source):
             raise DataError(
                 f"the header is the one column {names[0][:80]!r}: the delimiter seems to be {other!r}",
                 where=f"{shown(path)}, line 1",
-                next=f"source: {{kind: core/csv, delimiter: {_yaml(other)}}}; if it is one column, name the delimiter ','",
+                next=f"source: {{kind: core/csv, delimiter: {_yaml(other)}}}; one column indeed: delimiter: ','",
             )
 
     # -------------------------------------------------------------- Arrow's parser
@@ -174,11 +174,9 @@ class CsvSource(Source):
         row, text = reading.ragged, str(error)
         if row is not None:
             at = f", row {row.number - self.config.header}" if row.number is not None else ""
-            raise DataError(
-                f"has {row.actual_columns} cell{'s' * (row.actual_columns != 1)}, {_expected(self.config)} {row.expected_columns}: "
-                f"{_cut(row.text)}",
-                where=shown(path) + at,
-            ) from None
+            cells = f"has {row.actual_columns} cell{'s' * (row.actual_columns != 1)}"
+            what = f"{cells}, {_expected(self.config)} {row.expected_columns}: {_cut(row.text)}"
+            raise DataError(what, where=shown(path) + at) from None
         if "Empty CSV" in text:
             what = "the first line is blank" if "block" in text else "the file is empty"
             raise DataError(what, where=shown(path)) from None

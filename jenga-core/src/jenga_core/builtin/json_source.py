@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..cells import Kind, Seen, frame, integer_kind, integers, objects
 from ..contracts import Source
 from ..errors import DataError, nearest
-from .cells import Kind, Seen, frame, integer_kind, integers, objects
-from .files import BlockFile, shown, utf8_blocks
+from ..textfiles import BlockFile, shown, utf8_blocks
 from .source_config import JsonConfig, JsonlConfig
 
 HEAD = 1000  # rows of a JSONL file that its columns are read from by a check
@@ -36,11 +36,12 @@ class _Column:
     cells: int = 0
     largest: int = 0
 
-    def add(self, value: Any) -> None:
-        self.cells += 1
-        self.types.add(type(value))
-        if type(value) is int:
-            self.largest = max(self.largest, abs(value))
+    def add(self, values: list[Any]) -> None:
+        types = set(map(type, values))
+        self.cells += len(values)
+        self.types |= types
+        if int in types:
+            self.largest = max(self.largest, max(abs(v) for v in values if type(v) is int))
 
     def build(self, values: list[Any], rows: int) -> Any:
         """`values`: the cells of a chunk; `rows`: those of the file, which tell whether any is missing."""
@@ -72,14 +73,15 @@ class _Records:
     @classmethod
     def scan(cls, records: Iterable[Mapping[str, Any]]) -> _Records:
         columns: dict[str, _Column] = {}
-        rows = 0
-        for rows, record in enumerate(records, start=1):  # noqa: B007
-            for name, value in record.items():
-                (columns.get(name) or columns.setdefault(name, _Column())).add(value)
+        rows, iterator = 0, iter(records)
+        while chunk := list(islice(iterator, 4096)):
+            rows += len(chunk)
+            for name in dict.fromkeys(chain.from_iterable(chunk)):
+                columns.setdefault(name, _Column()).add([r[name] for r in chunk if name in r])
         return cls(columns, rows)
 
     def frames(
-        self, path: Any, records: Iterable[Mapping[str, Any]], wanted: Sequence[str] | None, batch_rows: int
+        self, path: Any, records: Iterable[Mapping[str, Any]], wanted: Collection[str] | None, batch_rows: int
     ) -> Iterator[pd.DataFrame]:
         kept = {n: c for n, c in self.columns.items() if wanted is None or n in wanted}
         iterator, start = iter(records), 0
@@ -118,19 +120,19 @@ class JsonlSource(Source):
     def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         return self.tables_of(path, None, batch_rows=batch_rows)
 
-    def tables_of(self, path: Any, columns: Sequence[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+    def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         found = _Records.scan(self._objects(path))
         yield from found.frames(path, self._objects(path), columns, batch_rows)
 
     def _objects(self, path: Any) -> Iterator[Mapping[str, Any]]:
-        row, decoder = 0, _decoder()
+        row, decoder, name = 0, _decoder(), shown(path)
         with io.BufferedReader(BlockFile(utf8_blocks(path, step=_STEP)), 1 << 20) as lines:
             for number, line in enumerate(lines, start=1):
                 text = line.decode().strip()
                 if not text:
                     continue
                 row += 1
-                where = f"{shown(path)}, row {row} (line {number})"
+                where = f"{name}, row {row} (line {number})"
                 value = _parsed(decoder, text, where, cut=not line.endswith(b"\n"))
                 yield _object(value, where)
         if not row:
@@ -149,7 +151,7 @@ class JsonSource(Source):
     def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         return self.tables_of(path, None, batch_rows=batch_rows)
 
-    def tables_of(self, path: Any, columns: Sequence[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+    def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         records = self._objects(path)
         yield from _Records.scan(records).frames(path, records, columns, batch_rows)
 
@@ -160,7 +162,8 @@ class JsonSource(Source):
         records = self._list(path, _parsed(_decoder(), text.strip(), shown(path), cut=True))
         if not records:
             raise DataError("the list of rows is empty", where=shown(path))
-        return [_object(value, f"{shown(path)}, row {row}") for row, value in enumerate(records, start=1)]
+        name = shown(path)
+        return [_object(value, f"{name}, row {row}") for row, value in enumerate(records, start=1)]
 
     def _list(self, path: Any, document: Any) -> list[Any]:
         key = self.config.records
@@ -203,7 +206,7 @@ def _parsed(decoder: json.JSONDecoder, text: str, where: str, *, cut: bool) -> A
     try:
         return decoder.decode(text)
     except json.JSONDecodeError as error:
-        early = cut and (error.pos >= len(text) or error.msg.startswith("Unterminated"))
+        early = cut and (error.pos >= len(text) or error.msg.startswith("Unterminated string"))
         place = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"character {error.pos + 1}"
         raise DataError(
             f"the file is cut off here: {_tail(text)}" if early else f"invalid JSON at {place}: {error.msg}",
@@ -211,8 +214,10 @@ def _parsed(decoder: json.JSONDecoder, text: str, where: str, *, cut: bool) -> A
         ) from None
     except RecursionError:
         raise DataError("JSON is nested too deeply", where=where) from None
-    except ValueError as error:  # a key that comes twice, an integer of thousands of digits
+    except _Twice as error:
         raise DataError(str(error), where=where) from None
+    except ValueError:  # Python refuses to read integers of more than 4300 digits
+        raise DataError("an integer of thousands of digits", where=where) from None
 
 
 def _tail(text: str) -> str:

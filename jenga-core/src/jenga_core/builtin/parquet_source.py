@@ -8,7 +8,7 @@ bytes, lists and structs Python objects. An unnamed index that pandas wrote is l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from ..cells import Kind, Seen, frame, integer_kind, integers, objects
 from ..contracts import Source
 from ..errors import DataError
-from .cells import Kind, Seen, frame, integer_kind, integers, objects
-from .files import missing_file, shown
+from ..textfiles import missing_file, shown
 from .source_config import ParquetConfig
 
 
@@ -38,7 +38,7 @@ class ParquetSource(Source):
     def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         return self.tables_of(path, None, batch_rows=batch_rows)
 
-    def tables_of(self, path: Any, columns: Sequence[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+    def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         """As `tables`, with `columns` only; the others are not read from the disk."""
         start = 0
         with _opened(path) as file:

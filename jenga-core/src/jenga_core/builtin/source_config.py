@@ -26,8 +26,8 @@ class CsvConfig(ComponentConfig):
     )
     na_values: list[str] | None = Field(
         default=None,
-        description="cells that mean missing, in every column; default: NA, N/A, n/a, NaN, nan, null, NULL, None, <NA>, "
-        "#N/A, in columns of numbers only. An empty cell is always missing",
+        description="cells that mean missing, in every column; default: NA, N/A, n/a, NaN, nan, null, NULL, None, "
+        "<NA>, #N/A, in columns of numbers only. An empty cell is always missing",
     )
     quote: str | None = Field(
         default='"',

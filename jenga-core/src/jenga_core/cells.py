@@ -153,8 +153,6 @@ def integer_kind(largest: int) -> Kind:
 
 def frame(columns: dict[str, Any], start: int, rows: int) -> pd.DataFrame:
     """A DataFrame whose RangeIndex begins at `start`."""
-    return (
-        pd.DataFrame(columns, index=pd.RangeIndex(start, start + rows))
-        if columns
-        else pd.DataFrame(index=pd.RangeIndex(start, start + rows))
-    )
+    out = pd.DataFrame(columns, index=pd.RangeIndex(rows))
+    out.index = pd.RangeIndex(start, start + rows)  # set afterwards: pandas aligns a Series that brings its own index
+    return out

@@ -1,0 +1,212 @@
+"""Frames as the rest of the core wants them: str names, plain dtypes, one type per column over all files, a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .cells import EXACT, Seen, integer_kind, integers, objects
+from .errors import DataError
+
+_SCALARS = (str, bool, int, float, np.generic)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The rows of one file or DataFrame. `name` is how messages call it."""
+
+    name: str
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def arranged(self, other: Part) -> pd.DataFrame:
+        """The other's frame in this one's order of columns. Raises `DataError` when the columns are not the same."""
+        mine, theirs = list(self.frame.columns), list(other.frame.columns)
+        lacks, extra = [c for c in mine if c not in theirs], [c for c in theirs if c not in mine]
+        if lacks or extra:
+            said = [f"lacks {_some(lacks)}"] * bool(lacks) + [f"has {_some(extra)} more"] * bool(extra)
+            raise DataError(f"other columns than {self.name}: {' and '.join(said)}", where=other.name)
+        return other.frame[mine]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+# ------------------------------------------------------------------ one frame
+
+
+def tidy(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A copy with a RangeIndex, str column names and plain dtypes, and notes on what that changed.
+
+    Categories and nullable types become what they hold. Of object columns: all strings -> str, all numbers -> numbers, a
+    mix of scalars -> text, with a note; lists, bytes and the like stay. Raises `DataError` for names that are not unique.
+    """
+    if frame.columns.nlevels > 1:
+        raise DataError(
+            "the columns have several levels", where=name, next="frame.columns = frame.columns.map('_'.join)"
+        )
+    names = [str(c) for c in frame.columns]
+    twice = sorted(n for n, times in Counter(names).items() if times > 1)
+    if twice:
+        raise DataError(f"the columns {_some(twice)} are there more than once", where=name)
+    frame = frame.set_axis(names, axis=1).reset_index(drop=True)
+    plain = {n: _plain(frame[n]) for n in names if _odd(frame[n].dtype)}
+    notes = [
+        f"column {n!r} mixes types ({', '.join(mixed)}); its cells are taken as text"
+        for n, (_, mixed) in plain.items()
+        if mixed
+    ]
+    changed = frame.assign(**{n: values for n, (values, _) in plain.items()}) if plain else frame
+    return changed, (*notes, *_huge(changed))
+
+
+def _odd(dtype: Any) -> bool:
+    """Is this neither numpy's own, nor str, nor a time with zone?"""
+    usual = isinstance(dtype, pd.DatetimeTZDtype) or dtype == "str" or (isinstance(dtype, np.dtype) and dtype.kind != "O")
+    return not usual
+
+
+def _plain(values: pd.Series) -> tuple[Any, list[str]]:
+    """The values in a plain dtype, and the names of the types that they mixed."""
+    absent = values.isna().to_numpy()
+    cells = [None if gone else v for v, gone in zip(values.astype(object), absent, strict=True)]
+    types = {type(v) for v in cells if v is not None}
+    if not types:
+        return np.full(len(cells), np.nan), []
+    if all(issubclass(t, str) for t in types):
+        return pd.Series(cells, dtype="str"), []
+    if all(issubclass(t, bool | np.bool_) for t in types):
+        return (objects(cells) if absent.any() else np.asarray(cells, dtype=bool)), []
+    if all(issubclass(t, int | np.integer) and not issubclass(t, bool) for t in types):
+        return _whole_numbers(cells, bool(absent.any())), []
+    if all(issubclass(t, int | float | np.number) and not issubclass(t, bool) for t in types):
+        return np.asarray([np.nan if v is None else float(v) for v in cells]), []
+    if all(issubclass(t, _SCALARS) for t in types):
+        text = pd.Series([v if v is None or isinstance(v, str) else str(v) for v in cells], dtype="str")
+        return text, sorted(t.__name__ for t in types)
+    if all(issubclass(t, pd.Timestamp) for t in types):
+        return pd.Series(cells).pipe(pd.to_datetime, utc=True), []
+    return objects(cells), []
+
+
+def _whole_numbers(cells: list[Any], missing: bool) -> Any:
+    exact = [None if v is None else int(v) for v in cells]
+    largest = max(abs(v) for v in exact if v is not None)
+    return integers(exact, Seen(integer_kind(largest), missing, False, largest).settled())
+
+
+def _huge(frame: pd.DataFrame) -> list[str]:
+    names = [n for n in frame.columns if frame[n].dtype == object and _holds_integers(frame[n])]
+    return [
+        f"column {n!r} holds integers beyond what 64 bits can hold exactly; they are kept as they are" for n in names
+    ]
+
+
+def _holds_integers(values: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(values, skipna=True) == "integer"
+
+
+# ------------------------------------------------------------------ several frames
+
+
+def joined(parts: Sequence[Part]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """All rows of all parts under the first one's columns, and the notes. Raises `DataError` when columns differ."""
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    if len(parts) == 1:
+        return parts[0].frame, notes
+    frames = [parts[0].arranged(part) for part in parts]
+    columns, said = {}, []
+    for name in frames[0].columns:
+        columns[name], note = _stacked(name, [f[name] for f in frames])
+        said += note
+    return pd.DataFrame(columns), (*notes, *said)
+
+
+def _stacked(name: str, pieces: list[pd.Series]) -> tuple[Any, list[str]]:
+    """One column out of its pieces, in a type that holds them all."""
+    kinds = {_kind(p) for p in pieces if p.notna().any()}
+    if kinds == {"text"} or (len(kinds) > 1 and "other" not in kinds and not kinds <= {"integer", "float"}):
+        note = f"column {name!r} holds {' and '.join(sorted(kinds))} in different files; its cells are taken as text"
+        return pd.concat([_as_text(p) for p in pieces], ignore_index=True), [note] * (len(kinds) > 1)
+    if kinds == {"integer", "float"} or (kinds == {"integer"} and len({p.dtype for p in pieces}) > 1):
+        return _exact(pieces), []
+    filled = (
+        [p if p.notna().any() else objects([None] * len(p)) for p in pieces]
+        if kinds <= {"boolean", "other"}
+        else pieces
+    )
+    return pd.concat([pd.Series(p) for p in filled], ignore_index=True), []
+
+
+def _kind(values: pd.Series) -> str:
+    if values.dtype == "str":
+        return "text"
+    if values.dtype == object:
+        inferred = pd.api.types.infer_dtype(values, skipna=True)
+        return inferred if inferred in ("integer", "boolean") else "other"
+    return {"i": "integer", "u": "integer", "f": "float", "b": "boolean"}.get(getattr(values.dtype, "kind", ""), "time")
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    if values.dtype == "str":
+        return values
+    whole = values.dtype.kind == "f" and (values.dropna() % 1 == 0).all()  # integers that a missing cell made floats
+    cells = [None if pd.isna(v) else str(int(v)) if whole else str(v) for v in values]
+    return pd.Series(cells, dtype="str")
+
+
+def _exact(pieces: list[pd.Series]) -> Any:
+    """Numbers of several types: float64, but exact integers where float64 would round one and none has a fraction."""
+    largest = max(
+        int(np.max(np.abs(p.dropna().to_numpy(dtype=object)))) for p in pieces if p.dtype.kind in "iuO" and len(p)
+    )
+    whole = all(p.dtype.kind in "iuO" or (np.isfinite(d := p.dropna()) & (d % 1 == 0)).all() for p in pieces)
+    if not whole:
+        return np.concatenate([p.to_numpy(dtype=np.float64, na_value=np.nan) for p in pieces])
+    cells = [None if pd.isna(v) else int(v) for p in pieces for v in p]
+    missing = any(v is None for v in cells)
+    kind = integer_kind(largest)
+    return (
+        integers(cells, Seen(kind, missing, False, largest).settled())
+        if largest > EXACT or not missing
+        else _floats(cells)
+    )
+
+
+def _floats(cells: list[int | None]) -> Any:
+    return np.asarray([np.nan if v is None else float(v) for v in cells])
+
+
+# ------------------------------------------------------------------ digest
+
+
+def digest(frame: pd.DataFrame) -> str:
+    """sha256 of the column names, kinds and cells in order: the same for the same content in any file and format."""
+    total = hashlib.sha256()
+    for name in frame.columns:
+        kind, numbers = _hashes(frame[name])
+        total.update(json.dumps([name, kind, len(numbers)]).encode())
+        total.update(numbers.tobytes())
+    return total.hexdigest()
+
+
+def _hashes(values: pd.Series) -> tuple[str, np.ndarray]:
+    """One uint64 per cell, and the letter of numpy's for what the cells are."""
+    kind = getattr(values.dtype, "kind", "O")
+    if values.dtype != object and kind in "iub":
+        return kind.replace("u", "i"), values.to_numpy().astype(np.int64).view(np.uint64)
+    if kind == "f":
+        wide = values.to_numpy().astype(np.float64)
+        return "f", np.where(np.isnan(wide), np.nan, wide).view(np.uint64)
+    cells = objects(
+        ["\0" if gone else v if isinstance(v, str) else repr(v) for v, gone in zip(values, values.isna(), strict=True)]
+    )
+    return "O", pd.util.hash_array(cells)

@@ -1,0 +1,252 @@
+"""Files or DataFrames -> a `Table`: one frame, the rows of each split, notes, a digest of the content. Torch-free.
+
+A table of several files is their rows one after the other, matched by column name. A column has one type over all of
+them: where one file has numbers and another text, the column is text. A DataFrame's own index is dropped.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .api import SourceSpec
+from .config import ComponentConfig, DataConfig, SplitConfig
+from .contents import Part, digest, joined, tidy
+from .errors import DataError, nearest
+from .textfiles import shown
+from .paths import by_split, files_of, shared
+from .splits import NAMES, codes_of, split_rows, torn
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+CHUNK = 1 << 16  # rows read at a time when the whole table is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one file or DataFrame: they start at row `start` of the table, and messages call it `name`."""
+
+    name: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """`frame` [N] with a RangeIndex; `splits`: ascending int64 row positions of train, validation and test, disjoint.
+
+    `notes`: facts about the data that belong into the report. `digest`: sha256 of names and cells, whatever the file's
+    name or format. A row is in no split only if its split was not asked for.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    splits: Mapping[str, np.ndarray]
+    notes: tuple[str, ...]
+    digest: str
+    pieces: tuple[Piece, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def where(self, row: int) -> str:
+        """A row in the user's words: "flows.csv, row 13", counted from 1 within its file, the header not counted."""
+        return _where(self.pieces, row)
+
+
+def load_table(
+    name: str,
+    section: DataConfig,
+    *,
+    base: Path | str | None = None,
+    registry: Registry,
+    seed: int,
+    stratify: str | None = None,
+    needed: Sequence[str] | None = None,
+    given: Any = None,
+) -> Table:
+    """Table `name` as `section` describes it, or from `given`: a DataFrame, or a mapping of split to DataFrame.
+
+    `needed`: the columns to keep, in the file's order; None keeps all. Splits that `section.path` or `given` do not hold
+    are cut out of `train`, each with its share of those rows. Raises `DataError` naming file, row and column.
+    """
+    if needed is not None:
+        needed = {*needed, *({stratify} if stratify else ()), *({section.split.column} if section.split.column else ())}
+    found, notes = (
+        (_given(name, given, needed), []) if given is not None else _read_splits(name, section, base, registry, needed)
+    )
+    parts = {split: found[split] for split in NAMES if split in found}
+    frame, said = joined([part for each in parts.values() for part in each])
+    pieces = _pieces(part for each in parts.values() for part in each)
+    sizes = {split: sum(len(part.frame) for part in each) for split, each in parts.items()}
+    splits, told = _split(name, frame, section.split, sizes, seed, stratify, lambda row: _where(pieces, row))
+    return Table(name, frame, splits, (*notes, *said, *told), digest(frame), pieces)
+
+
+def _pieces(parts: Iterable[Part]) -> tuple[Piece, ...]:
+    pieces, start = [], 0
+    for part in parts:
+        pieces.append(Piece(part.name, start))
+        start += len(part.frame)
+    return tuple(pieces)
+
+
+def _where(pieces: Sequence[Piece], row: int) -> str:
+    piece = pieces[bisect_right(pieces, row, key=lambda p: p.start) - 1]
+    return f"{piece.name}, row {row - piece.start + 1}"
+
+
+def read_frame(
+    path: Any, *, base: Path | str | None = None, registry: Registry, source: ComponentConfig | None = None
+) -> pd.DataFrame:
+    """All rows of a path, glob or list of them, as one frame with a RangeIndex."""
+    files, _ = files_of(path, base)
+    return joined([_whole(file, registry, source, None) for file in files])[0]
+
+
+def stream_frames(
+    path: Any,
+    *,
+    base: Path | str | None = None,
+    registry: Registry,
+    source: ComponentConfig | None = None,
+    batch_rows: int = CHUNK,
+) -> Iterator[pd.DataFrame]:
+    """Frames of at most `batch_rows` rows, file after file, with a RangeIndex that goes on. Memory stays flat.
+
+    The columns of every file must be those of the first, whose order all frames have. A column has one type in a file.
+    """
+    start, first = 0, None
+    for file in files_of(path, base)[0]:
+        for frame in _source(file, registry, source).tables(file, batch_rows=batch_rows):
+            first = first or Part(shown(file), frame.iloc[:0])
+            frame = first.arranged(Part(shown(file), frame))
+            frame.index = pd.RangeIndex(start, start + len(frame))
+            start += len(frame)
+            yield frame
+
+
+def columns_of(section: DataConfig, *, base: Path | str | None = None, registry: Registry) -> list[str]:
+    """The column names, from the head of the first file."""
+    if section.path is None:
+        raise DataError("no path is given, and no DataFrame", where="data.path", next="data: {NAME: {path: FILE}}")
+    first = next(iter(by_split(section.path).values()))
+    file = files_of(first, base)[0][0]
+    return list(_source(file, registry, section.source).columns(file))
+
+
+# ------------------------------------------------------------------ reading
+
+
+def _source(file: Path, registry: Registry, config: ComponentConfig | None) -> Any:
+    """The reader of a file: the configured one, or the one for its ending."""
+    if config is None:
+        kind = registry.source_for(file)
+        config = registry.config_class(kind, SourceSpec)(kind=kind)
+    return registry.factory(config.kind, SourceSpec)(config)
+
+
+def _whole(file: Path, registry: Registry, config: ComponentConfig | None, needed: Collection[str] | None) -> Part:
+    """One file as one frame, only the `needed` columns, all of which must be there."""
+    source = _source(file, registry, config)
+    frames = list(source.tables_of(file, needed, batch_rows=CHUNK))
+    if not frames:
+        raise DataError("the file has no rows", where=shown(file))
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    for column in needed or ():
+        if column not in frame.columns:
+            names = list(source.columns(file))
+            raise DataError(
+                f"no column {column!r}", where=shown(file), allowed=names[:40], nearest=nearest(column, names)
+            )
+    return Part(shown(file), *tidy(frame, shown(file)))
+
+
+def _read_splits(
+    name: str, section: DataConfig, base: Any, registry: Registry, needed: Collection[str] | None
+) -> tuple[dict[str, list[Part]], list[str]]:
+    if section.path is None:
+        raise DataError(
+            "neither a path nor a DataFrame is given",
+            where=f"data.{name}",
+            next=f"--set data.{name}.path=FILE, or train(data=...)",
+        )
+    files, notes = {}, []
+    for split, paths in by_split(section.path).items():
+        files[split], said = files_of(paths, base)
+        notes += said
+    read = {split: [_whole(f, registry, section.source, needed) for f in each] for split, each in files.items()}
+    return read, [*notes, *shared(files)]
+
+
+def _given(name: str, given: Any, needed: Collection[str] | None) -> dict[str, list[Part]]:
+    """The DataFrames that came from Python in place of files."""
+    frames = given if isinstance(given, Mapping) else {"train": given}
+    out = {}
+    for split, frame in frames.items():
+        label = f"data {name!r}" if frame is given else f"data {name!r} ({split})"
+        if split not in NAMES:
+            raise DataError(
+                f"unknown split {split!r}", where=f"data {name!r}", allowed=NAMES, nearest=nearest(split, NAMES)
+            )
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"is no pandas DataFrame but {type(frame).__name__}", where=label)
+        if frame.empty:
+            raise DataError(
+                "the DataFrame has no rows" if len(frame.columns) else "the DataFrame has no columns", where=label
+            )
+        frame, notes = tidy(frame, label)
+        absent = next((c for c in needed or () if c not in frame.columns), None)
+        if absent is not None:
+            names = list(frame.columns)
+            raise DataError(f"no column {absent!r}", where=label, allowed=names[:40], nearest=nearest(absent, names))
+        out[split] = [Part(label, frame if needed is None else frame[[c for c in frame.columns if c in needed]], notes)]
+    return out
+
+
+# ------------------------------------------------------------------ splitting
+
+
+def _split(
+    name: str,
+    frame: pd.DataFrame,
+    config: SplitConfig,
+    sizes: Mapping[str, int],
+    seed: int,
+    stratify: str | None,
+    where: Any,
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Splits that were given, as they are; the others out of `train`. `sizes` in the order of the frame's rows."""
+    if "train" not in sizes:
+        raise DataError(
+            "there are no training rows", where=f"data.{name}.path", allowed=NAMES, next="add `train: FILE`"
+        )
+    starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
+    rows = {split: np.arange(sizes.get(split, 0)) + starts.get(split, 0) for split in NAMES}
+    left = config.model_copy(update={split: 0.0 for split in sizes if split != "train"})
+    notes = _across(frame, config, sizes) if len(sizes) > 1 else []
+    if left.validation or left.test:
+        cut = split_rows(frame.iloc[: sizes["train"]], left, seed=seed, stratify=stratify, where=where)
+        rows |= {split: found for split, found in cut.rows.items() if split == "train" or split not in sizes}
+        notes += cut.notes
+    return rows, notes
+
+
+def _across(frame: pd.DataFrame, config: SplitConfig, sizes: Mapping[str, int]) -> list[str]:
+    """A note on groups that the given files already tear apart."""
+    if config.by not in ("group", "random") or config.column not in frame.columns:
+        return []
+    codes, distinct = codes_of(frame[config.column])
+    apart = torn(codes, np.repeat(np.arange(len(sizes)), list(sizes.values())))
+    names = ", ".join(sizes)
+    return (
+        [f"{apart:,} of {len(distinct):,} values of {config.column!r} are in several of the given {names}"]
+        if apart
+        else []
+    )
