@@ -124,9 +124,12 @@ def _files_for_all(section: DataConfig) -> bool:
 
 def _table(config: RunConfig, table: str, headers: Headers, registry: Registry) -> Iterator[str]:
     section = config.data[table]
-    header = next(iter(headers.values()), [])
-    kind = section.source.kind if section.source else next((registry.source_for(f) for f in headers), "no source")
-    yield f"table {table}: {', '.join(headers) or 'no file'} by {kind}, {len(header)} columns; {_split(config, table)}"
+    if not headers:
+        yield f"table {table}: its files cannot be read"
+        return
+    header = next(iter(headers.values()))
+    kind = section.source.kind if section.source else registry.source_for(next(iter(headers)))
+    yield f"table {table}: {', '.join(headers)} by {kind}, {len(header)} columns; {_split(config, table)}"
     for name, part in config.inputs_of(table).items():
         columns = config.feature_columns(name, header)
         backbone = f"backbone {part.backbone} ({config.backbones[part.backbone].kind})"
