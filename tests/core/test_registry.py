@@ -175,7 +175,7 @@ def _sources():
 
 def test_of_refuses_a_module_that_is_wrong():
     with pytest.raises(PluginError, match="not marked with @hookimpl"):
-        Registry.of(toy=types.SimpleNamespace(jenga_register_sources=_sources))
+        Registry.of(toy=types.SimpleNamespace(jenga_register_sources=list))
 
 
 def test_the_builtin_plugin_registers_what_configurations_name():

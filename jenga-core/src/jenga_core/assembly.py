@@ -17,6 +17,7 @@ from .loop import LoopSpecs
 from .model import Model
 from .registry import Registry
 from .tables import Table, load_table
+from .tracing import trace_hooks
 
 
 def build_parts(config: RunConfig, registry: Registry) -> Parts:
@@ -123,6 +124,7 @@ class Events:
             self._manager.register(defaults, "core/defaults")
         self._manager.check_pending()
         self._wrap()
+        trace_hooks(self._manager, "run")
 
     def _wrap(self) -> None:
         for event in [e for e in dir(LoopSpecs) if not e.startswith("_")]:

@@ -114,7 +114,9 @@ def judge(
     outputs = {"": output, **(baselines or {})}
     for which, columns in outputs.items():
         if _rows(columns) != rows:
-            raise ValueError(f"task {name}: {which or 'the model'} has {_rows(columns)} outputs for {rows} labelled rows")
+            raise ValueError(
+                f"task {name}: {which or 'the model'} has {_rows(columns)} outputs for {rows} labelled rows"
+            )
     resamples = resamples_for(output, bootstrap) if rows > 1 else 0
     scored = {
         which: _scores(metrics, columns, target, resamples if not which else min(resamples, FOR_BASELINES), seed)

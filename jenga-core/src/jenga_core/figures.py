@@ -15,14 +15,23 @@ import numpy as np
 Array = np.ndarray
 
 
+def short(name: str, most: int = 30) -> str:
+    """A name that leaves room for the plot; the table of its numbers has it whole."""
+    flat = " ".join(name.split())
+    return flat if len(flat) <= most else flat[: most - 3] + "..."
+
+
 class Figure(Protocol):
     """`title`, one `note` that says how to read it, `draw` on a matplotlib axes, `table` = (header, rows) of its numbers.
 
     `to_json` gives plain JSON with a key "form" that `figure_from_json` knows (a figure of your own: `Sheet` of its table).
     """
 
-    title: str
-    note: str
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def note(self) -> str: ...
 
     def draw(self, axes: Any) -> None: ...
 
@@ -54,11 +63,13 @@ class Curve:
 
     def draw(self, axes: Any) -> None:
         for line in self.lines:
-            axes.plot(line.x, line.y, label=line.name, marker="o" if self.marks else None, markersize=3, linewidth=1.5)
+            axes.plot(
+                line.x, line.y, label=short(line.name), marker="o" if self.marks else None, markersize=3, linewidth=1.5
+            )
         if self.diagonal:
             axes.plot([0, 1], [0, 1], linestyle=":", color="grey", linewidth=1)
-        axes.set_xlabel(self.x_label)
-        axes.set_ylabel(self.y_label)
+        axes.set_xlabel(short(self.x_label, 60))
+        axes.set_ylabel(short(self.y_label, 60))
         axes.grid(alpha=0.3)
         if len(self.lines) > 1:
             axes.legend(fontsize="small")
@@ -69,7 +80,7 @@ class Curve:
     def table(self, at_most: int = 12) -> tuple[list[str], list[list[Any]]]:
         rows: list[list[Any]] = []
         for line in self.lines:
-            picks = (
+            picks: Array | list[int] = (
                 np.unique(np.linspace(0, len(line.x) - 1, min(at_most, len(line.x))).astype(int)) if len(line.x) else []
             )
             rows += [[line.name, float(line.x[i]), float(line.y[i])] for i in picks]
@@ -91,10 +102,10 @@ class Matrix:
     def draw(self, axes: Any) -> None:
         share = self.values / np.maximum(self.values.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(self.columns)), self.columns, rotation=45 if len(self.columns) > 4 else 0)
-        axes.set_yticks(range(len(self.rows)), self.rows)
-        axes.set_xlabel(self.column_label)
-        axes.set_ylabel(self.row_label)
+        axes.set_xticks(range(len(self.columns)), [short(name) for name in self.columns], rotation=self._tilt())
+        axes.set_yticks(range(len(self.rows)), [short(name) for name in self.rows])
+        axes.set_xlabel(short(self.column_label))
+        axes.set_ylabel(short(self.row_label))
         if self.values.size <= 144:
             for i in range(self.values.shape[0]):
                 for j in range(self.values.shape[1]):
@@ -106,6 +117,9 @@ class Matrix:
     def table(self) -> tuple[list[str], list[list[Any]]]:
         header = [f"{self.row_label} \\ {self.column_label}", *self.columns]
         return header, [[name, *row] for name, row in zip(self.rows, self.values.tolist(), strict=True)]
+
+    def _tilt(self) -> int:
+        return 90 if len(self.columns) > 4 or max(map(len, self.columns), default=0) > 10 else 0
 
     def to_json(self) -> dict[str, Any]:
         return _plain("matrix", self)
@@ -125,18 +139,20 @@ class Bars:
 
     def draw(self, axes: Any) -> None:
         for line in self.lines:
-            axes.stairs(line.y, self.edges, fill=True, alpha=0.5, label=line.name)
+            axes.stairs(line.y, self.edges, fill=True, alpha=0.5, label=short(line.name))
         if self.mark is not None:
             axes.axvline(self.mark, color="grey", linestyle=":", linewidth=1)
-        axes.set_xlabel(self.x_label)
-        axes.set_ylabel(self.y_label)
+        axes.set_xlabel(short(self.x_label, 60))
+        axes.set_ylabel(short(self.y_label, 60))
         if len(self.lines) > 1:
             axes.legend(fontsize="small")
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         header = [f"{self.x_label} from", "to", *(line.name for line in self.lines)]
         heights = [np.asarray(line.y).tolist() for line in self.lines]
-        return header, [list(row) for row in zip(self.edges[:-1].tolist(), self.edges[1:].tolist(), *heights, strict=True)]
+        return header, [
+            list(row) for row in zip(self.edges[:-1].tolist(), self.edges[1:].tolist(), *heights, strict=True)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         return _plain("bars", self)
@@ -162,8 +178,8 @@ class Scatter:
             axes.plot(ends, ends, linestyle=":", color="grey", linewidth=1)
         if self.level is not None:
             axes.axhline(self.level, linestyle=":", color="grey", linewidth=1)
-        axes.set_xlabel(self.x_label)
-        axes.set_ylabel(self.y_label)
+        axes.set_xlabel(short(self.x_label, 60))
+        axes.set_ylabel(short(self.y_label, 60))
         axes.grid(alpha=0.3)
 
     def table(self, parts: int = 10) -> tuple[list[str], list[list[Any]]]:
@@ -188,6 +204,10 @@ class Sheet:
 
     def draw(self, axes: Any) -> None:
         axes.set_axis_off()
+        if len(self.cells):
+            axes.table(
+                cellText=[list(map(str, row)) for row in self.cells[:12]], colLabels=list(self.header), loc="center"
+            )
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         return list(self.header), [list(row) for row in self.cells]

@@ -36,7 +36,7 @@ class Numbers:
         values, marks = read.numbers(cells)
         refuse_text(cells, marks)
         known = values[marks == read.NUMBER]
-        median = float(np.quantile(known, 0.5, method="nearest")) if len(known) else 0.0
+        median = float(np.quantile(known, 0.5, method="lower")) if len(known) else 0.0
         return cls(str(cells.name), median, FITTERS[config.scaling](known), bool(0 < len(known) < len(values)))
 
     def encode(self, cells: pd.Series) -> tuple[Array, Array]:

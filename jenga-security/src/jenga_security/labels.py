@@ -67,7 +67,7 @@ class Labels:
             ):
                 at = int(np.flatnonzero(codes == code)[0])
                 raise DataError(
-                    f"label {cells.iloc[at]!r} is neither of the labels that training rows hold",
+                    f"label {values[code]!r} is neither of the labels that training rows hold",
                     where=f"{row_of(cells, at)}, column {self.column!r}",
                     allowed=[*self.normal, *self.attacks],
                 )

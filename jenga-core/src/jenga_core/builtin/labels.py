@@ -65,11 +65,12 @@ class LabelMap:
 
     def labels(self, codes: np.ndarray) -> np.ndarray:
         """The labels of class numbers, as text, int64 or bool as the training labels were."""
+        labels: np.ndarray = np.array(self.names, dtype=object)
         if self.form == "boolean":
-            return np.array([name == "True" for name in self.names])[codes]
+            labels = np.array([name == "True" for name in self.names])
         if self.form == "integer":
-            return np.array([int(name) for name in self.names], dtype=np.int64)[codes]
-        return np.array(self.names, dtype=object)[codes]
+            labels = np.array([int(name) for name in self.names], dtype=np.int64)
+        return np.asarray(labels[codes])
 
     def state(self) -> dict[str, Any]:
         return {"names": list(self.names), "form": self.form}
@@ -118,7 +119,11 @@ def form_of(distinct: Iterable[Any]) -> Form:
 def _form(cell: Any) -> Form:
     if isinstance(cell, bool | np.bool_):
         return "boolean"
-    if isinstance(cell, int | np.integer | float | np.floating) and float(cell).is_integer() and abs(cell) < 2**53:
+    if (
+        isinstance(cell, int | np.integer | float | np.floating)
+        and float(cell).is_integer()
+        and abs(float(cell)) < 2**53
+    ):
         return "integer"
     return "text"
 
@@ -130,13 +135,13 @@ def _distinct(cells: pd.Series, column: str) -> tuple[np.ndarray, list[Any]]:
     if cells.dtype != object:
         codes, distinct = pd.factorize(cells)
         return codes, list(distinct)
-    pairs = np.empty(len(cells), dtype=object)
+    pairs: np.ndarray = np.empty(len(cells), dtype=object)
     for i, cell in enumerate(cells):
         if isinstance(cell, list | dict | tuple | set | np.ndarray):
             raise DataError(f"the label is a {type(cell).__name__} in row {cells.index[i]}", where=f"column {column!r}")
         pairs[i] = None if pd.isna(cell) else (type(cell).__name__, cell)
-    codes, distinct = pd.factorize(pairs)
-    return codes, [value for _, value in distinct]
+    codes, typed = pd.factorize(pairs)
+    return codes, [value for _, value in typed]
 
 
 def _order(texts: set[str]) -> Callable[[str], tuple[float, str]]:

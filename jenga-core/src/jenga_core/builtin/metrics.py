@@ -7,7 +7,7 @@ on no rows or on outputs that are not finite. Plots are in `plots.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +37,7 @@ _MANY: dict[str, Direction] = {
     "accuracy": "max",
     **_AVERAGED,
     "roc_auc": "max",
+    "average_precision": "max",
     "log_loss": "min",
     "brier": "min",
     "calibration_error": "min",
@@ -62,7 +63,11 @@ class BinaryMetrics(Metrics):
         y, score, flag = _binary(output, target)
         if not len(y) or not np.isfinite(score).all():
             return dict.fromkeys(_BINARY, math.nan)
-        values = _decisions(y, flag, 2)
+        return self.from_decisions(y, score, _decisions(y, flag, 2))
+
+    @staticmethod
+    def from_decisions(y: Array, score: Array, values: Mapping[str, Any]) -> dict[str, float]:
+        """The metrics, given what `_decisions` found: classification has that already."""
         (precision, _), (false, recall), (f1, _) = values["precision"][::-1], values["recall"], values["f1"][::-1]
         found = {
             "f1": f1,
@@ -112,11 +117,14 @@ class ClassificationMetrics(Metrics):
         decided = probability.argmax(axis=1)
         values = _decisions(y, decided, len(self.names))
         if len(self.names) == 2:
-            return {**self.binary.compute(*self._as_binary(probability, y)), **_averages(values)}
+            order = [1 - self.positive, self.positive]
+            ordered = {k: v[order] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+            truth = (y == self.positive).astype(np.int64)
+            return {**self.binary.from_decisions(truth, probability[:, self.positive], ordered), **_averages(values)}
         found = {
             "accuracy": values["accuracy"],
             **_averages(values),
-            "roc_auc": _roc_auc_of_many(y, probability),
+            **_ranking_of_many(y, probability),
             **_probabilities(y, probability),
             "calibration_error": calibration_error(decided == y, probability.max(axis=1)),
         }
@@ -200,15 +208,17 @@ def _decisions(y: Array, decided: Array, classes: int) -> dict[str, Any]:
     scikit-learn gets the cells of the confusion matrix with their counts as weights instead of the rows: the same numbers,
     at a cost that does not grow with the rows, which is what makes the bootstrap affordable.
     """
-    from sklearn import metrics as sk
+    from sklearn.metrics import precision_recall_fscore_support
 
     counts = np.bincount(y * classes + decided, minlength=classes * classes)
     cells = np.flatnonzero(counts)
     truth, choice, rows = cells // classes, cells % classes, counts[cells].astype(np.float64)
-    precision, recall, f1, support = sk.precision_recall_fscore_support(
+    precision, recall, f1, support = precision_recall_fscore_support(
         truth, choice, sample_weight=rows, labels=np.arange(classes), zero_division=np.nan
     )
-    accuracy = sk.accuracy_score(truth, choice, sample_weight=rows)
+    accuracy = np.average(
+        recall[support > 0], weights=support[support > 0]
+    )  # the recalls' mean, each weighted by its rows
     return {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1, "rows": support}
 
 
@@ -223,22 +233,26 @@ def _averages(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _ranking(y: Array, score: Array) -> dict[str, float]:
-    from sklearn import metrics as sk
+    """ROC-AUC and average precision from one sort: scikit-learn's counts at every threshold, its definitions of both."""
+    from sklearn.metrics import auc, confusion_matrix_at_thresholds
 
-    positives = int(y.sum())
-    both = 0 < positives < len(y)
+    if not 0 < y.sum() < len(y):
+        return {"roc_auc": math.nan, "average_precision": math.nan}
+    _, false, _, true, _ = confusion_matrix_at_thresholds(y, score)
+    recall, precision = true / true[-1], true / (true + false)
     return {
-        "roc_auc": float(sk.roc_auc_score(y, score)) if both else math.nan,
-        "average_precision": float(sk.average_precision_score(y, score)) if both else math.nan,
+        "roc_auc": float(auc(np.append(0.0, false / false[-1]), np.append(0.0, recall))),
+        "average_precision": float(np.sum(np.diff(recall, prepend=0.0) * precision)),
     }
 
 
-def _roc_auc_of_many(y: Array, probability: Array) -> float:
-    """Mean over the classes of each against the rest; NaN unless every class has rows."""
-    if len(np.unique(y)) < probability.shape[1]:
-        return math.nan
-    of_each: Callable[[int], float] = lambda c: _ranking((y == c).astype(np.int64), probability[:, c])["roc_auc"]  # noqa: E731
-    return float(np.mean([of_each(c) for c in range(probability.shape[1])]))
+def _ranking_of_many(y: Array, probability: Array) -> dict[str, float]:
+    """Means over the classes of each against the rest; NaN unless every class has rows."""
+    classes = range(probability.shape[1])
+    if len(np.unique(y)) < len(classes):
+        return {"roc_auc": math.nan, "average_precision": math.nan}
+    of_each = [_ranking((y == c).astype(np.int64), probability[:, c]) for c in classes]
+    return {metric: float(np.mean([values[metric] for values in of_each])) for metric in of_each[0]}
 
 
 def _probabilities(y: Array, probability: Array) -> dict[str, float]:

@@ -11,6 +11,7 @@ from ..figures import Bars, Curve, Figure, Line, Matrix, Scatter
 
 POINTS = 200
 CLASSES = 8
+CELLS = 30
 
 
 def thin(x: Array, y: Array, points: int = POINTS) -> tuple[Array, Array]:
@@ -68,15 +69,25 @@ def _curves(lines: Sequence[tuple[str, Array, Array]], of: str) -> list[Figure]:
 
 
 def confusion(y: Array, decided: Array, names: Sequence[str]) -> Matrix:
+    """With more than `CELLS` classes, those with fewest rows are joined into one line and column."""
     from sklearn.metrics import confusion_matrix
 
+    counts = confusion_matrix(y, decided, labels=np.arange(len(names)))
+    shown = list(names)
+    if len(names) > CELLS:
+        order = np.argsort(-counts.sum(axis=1), kind="stable")
+        group = np.full(len(names), CELLS - 1)
+        group[order[: CELLS - 1]] = np.arange(CELLS - 1)
+        joined = np.zeros((CELLS, CELLS), dtype=counts.dtype)
+        np.add.at(joined, (group[:, None], group[None, :]), counts)
+        counts, shown = joined, [names[c] for c in order[: CELLS - 1]] + [f"({len(names) - CELLS + 1} others)"]
     return Matrix(
         "Confusion matrix",
         "true",
         "predicted",
-        list(names),
-        list(names),
-        confusion_matrix(y, decided, labels=np.arange(len(names))),
+        shown,
+        shown,
+        counts,
         note="Rows by true class (down) and predicted class (across); shades are shares of the true class.",
     )
 

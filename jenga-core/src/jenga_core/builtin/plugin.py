@@ -29,9 +29,9 @@ def _fusion(name: str, stem: str, summary: str) -> FusionSpec:
     )
 
 
-def _hook(name: str, stem: str, summary: str) -> TrainerHookSpec:
+def _hook(name: str, stem: str, summary: str, module: str = "hooks") -> TrainerHookSpec:
     return TrainerHookSpec(
-        name=name, factory=f"{HERE}.hooks:{stem}", config=f"{HERE}.config:{stem}Config", summary=summary
+        name=name, factory=f"{HERE}.{module}:{stem}", config=f"{HERE}.config:{stem}Config", summary=summary
     )
 
 
@@ -66,9 +66,9 @@ def jenga_register_fusions() -> list[FusionSpec]:
 def jenga_register_trainer_hooks() -> list[TrainerHookSpec]:
     return [
         _hook("early-stopping", "EarlyStopping", "Stop when the monitored metric no longer improves"),
-        _hook("uncertainty-balancing", "UncertaintyBalancing", "Weigh task losses by learned uncertainty"),
-        _hook("dwa-balancing", "DwaBalancing", "Weigh task losses by how fast each still falls"),
-        _hook("fixed-balancing", "FixedBalancing", "Weigh task losses by given factors"),
+        _hook("uncertainty-balancing", "UncertaintyBalancing", "Weigh task losses by learned uncertainty", "balancing"),
+        _hook("dwa-balancing", "DwaBalancing", "Weigh task losses by how fast each still falls", "balancing"),
+        _hook("fixed-balancing", "FixedBalancing", "Weigh task losses by given factors", "balancing"),
         _hook("ema", "Ema", "Exponential moving average of the weights"),
         _hook("gradient-statistics", "GradientStatistics", "Log the norm of each part's gradients"),
     ]

@@ -26,7 +26,9 @@ class ClassificationConfig(TargetConfig):
     class_weight: Literal["none", "balanced"] = Field(
         default="none", description="balanced: every class has the same share of the loss, however few rows it has"
     )
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread evenly over all classes")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the target spread evenly over all classes"
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the features dropped before the last layer")
 
     @model_validator(mode="after")

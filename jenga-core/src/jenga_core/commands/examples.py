@@ -54,12 +54,13 @@ def demo(
     Example: jenga demo network-threats
     """
     from ..registry import Registry
-    from .walk import walk
 
     registry = Registry.discover()
     kind = registry.example(template)
     folder = output or _first_free(f"demo-{kind.partition('/')[2]}")
     write_example(registry, template, folder, seed=seed, rows=rows)
+    from .walk import walk
+
     for line in walk(folder, registry):
         typer.echo(line)
 
@@ -69,11 +70,11 @@ def write_example(registry: Registry, template: str, folder: Path, *, seed: int,
     from ..api import ExampleSpec
     from ..errors import UserError
 
-    kind = registry.example(template)
+    write = registry.factory(registry.example(template), ExampleSpec)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty", next="name a new folder; nothing was written")
     folder.mkdir(parents=True, exist_ok=True)
-    registry.factory(kind, ExampleSpec)(folder, seed=seed, rows=rows)
+    write(folder, seed=seed, rows=rows)
 
 
 def _first_free(name: str) -> Path:

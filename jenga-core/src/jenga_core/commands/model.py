@@ -50,10 +50,11 @@ def predict(
 
     Example: jenga predict runs/soc/first new.csv --output scored.parquet
     """
-    from .. import inference
     from .tables import check_ending, write_frames
 
     check_ending(output)
+    from .. import inference
+
     rows = write_frames(predicted(inference.load(model), data, table), output)
     typer.echo(f"{rows:,} rows", err=True)
     if output is not None:

@@ -26,7 +26,17 @@ from .schema import schema
 from .wiring import absences, fill_in, references, stratify_column
 from .yaml_lines import KeyPath, parse, read_text
 
-__all__ = ["Origin", "Reading", "dump_config", "read", "read_config", "schema", "stratify_column"]
+__all__ = [
+    "KeyPath",
+    "Origin",
+    "Problem",
+    "Reading",
+    "dump_config",
+    "read",
+    "read_config",
+    "schema",
+    "stratify_column",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,14 @@ class Kinds(Protocol):
     def config_class(self, kind: str, family: type[Any]) -> type[Any]: ...
 
 
-# "*" stands for any key or item
+# "*" stands for any key of a section, "#" for any item of a list
 POSITIONS: dict[tuple[str, ...], type[Spec]] = {
     ("data", "*", "source"): SourceSpec,
     ("backbones", "*"): BackboneSpec,
     ("inputs", "*", "processor"): ProcessorSpec,
     ("fusion",): FusionSpec,
     ("tasks", "*"): TaskSpec,
-    ("hooks", "*"): TrainerHookSpec,
+    ("hooks", "#"): TrainerHookSpec,
 }
 # these also take a plain string for `{kind: string}`; their kinds are the core's own
 SHORT = (("train", "sampling"), ("train", "schedule"))
@@ -73,7 +73,7 @@ def _matches(value: Any, pattern: tuple[str, ...], path: KeyPath) -> Iterator[tu
     keys: list[Any] = []
     if isinstance(value, dict):
         keys = list(value) if pattern[0] == "*" else [k for k in value if k == pattern[0]]
-    elif isinstance(value, list) and pattern[0] == "*":
+    elif isinstance(value, list) and pattern[0] == "#":
         keys = list(range(len(value)))
     for key in keys:
         if len(pattern) == 1:
@@ -85,7 +85,7 @@ def _matches(value: Any, pattern: tuple[str, ...], path: KeyPath) -> Iterator[tu
 def takes_kind(path: KeyPath) -> bool:
     """Whether a plain string at `path` is short for `{kind: string}`."""
     return any(
-        len(path) == len(pattern) and all(p in ("*", part) for p, part in zip(pattern, path, strict=True))
+        len(path) == len(pattern) and all(p in ("*", "#", part) for p, part in zip(pattern, path, strict=True))
         for pattern in (*POSITIONS, *SHORT)
     )
 

@@ -61,7 +61,8 @@ def explain(error: ValidationError, root: type[BaseModel], value: Any, at: KeyPa
     places: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         places.setdefault(_path(detail, value), []).append(detail)
-    problems = [_problem(root, value, path, details, at, command) for path, details in places.items()]
+    outer = {path[:end] for path in places for end in range(len(path))}  # other branches of a union that came further
+    problems = [_problem(root, value, path, places[path], at, command) for path in places if path not in outer]
     meant = {(*p.path[:-1], p.nearest) for p in problems if p.what.startswith(_UNKNOWN)}
     misspelt = meant & {(*at, *path) for path, details in places.items() if details[0]["type"] == "missing"}
     return [p for p in problems if p.path not in misspelt]

@@ -74,9 +74,8 @@ def _put(definitions: dict[str, Any], position: tuple[str, ...], union: dict[str
     holder, last = node, ""
     for part in position:
         node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
-        if part == "*":
-            last = "additionalProperties" if "additionalProperties" in node else "items"
-            holder = node
+        if part in ("*", "#"):
+            holder, last = node, "additionalProperties" if part == "*" else "items"
         else:
             holder, last = node["properties"], part
         node = holder[last]

@@ -1,0 +1,55 @@
+"""Run by the tests in processes of its own: trains the toy run of a JSON file, can be killed or made to fail anywhere.
+
+    python train_script.py OPTIONS.json
+
+Options: config, data ("numbers" | "multimodal" | path of a parquet file), output, resume, kill_at (optimizer step at which
+the process kills itself with SIGKILL, after `kill_before` = "save" | "log" | "step").
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import jenga_core
+import pandas as pd
+import toys
+from jenga_core import training
+
+
+def main() -> None:
+    with open(sys.argv[1], encoding="utf-8") as file:
+        options: dict[str, Any] = json.load(file)
+    kill_at = options.get("kill_at")
+    if kill_at is not None:
+        _arm(kill_at)
+    data = pd.read_parquet(options["data"])
+    run = jenga_core.train(
+        options["config"],
+        data=data,
+        output=options["output"],
+        resume=options.get("resume", False),
+        registry=toys.registry(),
+        quiet=options.get("quiet", False),
+    )
+    print(json.dumps({"step": run.step, "stop": run.stop}))
+
+
+def _arm(kill_at: int) -> None:
+    """SIGKILL right after optimizer step `kill_at`, before anything of that step is logged or saved."""
+    step = training.train_step
+
+    def deadly(run: Any, wrapped: Any, window: Any) -> Any:
+        losses = step(run, wrapped, window)
+        if run.step + 1 == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return losses
+
+    training.train_step = deadly
+
+
+if __name__ == "__main__":
+    main()
