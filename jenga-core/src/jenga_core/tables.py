@@ -19,9 +19,9 @@ from .api import SourceSpec
 from .config import ComponentConfig, DataConfig, SplitConfig
 from .contents import Part, digest, joined, tidy
 from .errors import DataError, nearest
-from .textfiles import shown
 from .paths import by_split, files_of, shared
 from .splits import NAMES, codes_of, split_rows, torn
+from .textfiles import shown
 
 if TYPE_CHECKING:
     from .registry import Registry
