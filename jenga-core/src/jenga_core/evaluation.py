@@ -182,8 +182,6 @@ def draws(rows: int, resamples: int, seed: int) -> Iterator[Array]:
 
 
 def _scores(metrics: Metrics, output: Columns, target: Columns, resamples: int, seed: int) -> dict[str, Score]:
-    from sklearn import config_context
-
     rows = _rows(target)
     point = _compute(metrics, output, target) if rows else dict.fromkeys(metrics.directions, math.nan)
     with config_context(
