@@ -6,7 +6,8 @@ The ladder, from narrow to wide; a column takes the first rung that holds every 
 - `INTEGER`: int64. With missing cells float64, as pandas does, while all values are exact there (up to 2**53);
   beyond that `HUGE`.
 - `HUGE`: integers that need more than 64 bits (up to 300 digits): exact Python ints, dtype object, None where missing.
-- `FLOAT`: float64. inf and nan are numbers. Integers beyond 2**53 beside fractions are rounded as float64 does.
+- `FLOAT`: float64. inf and nan are numbers, 1e999 is not: float64 cannot hold it. Integers beyond 2**53 beside fractions
+  are rounded as float64 does.
 - `TEXT`: str, exactly as the file has it. One cell that is not a number makes the whole column text.
 
 Zero-padded numbers ("007") are numbers; hexadecimal ones, dates and true/false are text in formats that have only text.
@@ -121,9 +122,12 @@ def _integers(values: pa.Array) -> Any:
 
 def _floats(values: pa.Array) -> Any:
     try:
-        return pc.cast(values, pa.float64())
+        numbers = pc.cast(values, pa.float64())
     except pa.ArrowInvalid:
         return None
+    endless = values.filter(pc.is_inf(numbers))
+    lost = pc.any(pc.invert(pc.match_substring(endless, "inf", ignore_case=True))).as_py()
+    return None if lost else numbers  # 1e999 would silently become inf
 
 
 # ------------------------------------------------------------------ shared

@@ -19,9 +19,9 @@ from .api import SourceSpec
 from .config import ComponentConfig, DataConfig, SplitConfig
 from .contents import Part, digest, joined, tidy
 from .errors import DataError, nearest
-from .textfiles import shown
 from .paths import by_split, files_of, shared
 from .splits import NAMES, codes_of, split_rows, torn
+from .textfiles import shown
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -85,7 +85,7 @@ def load_table(
     frame, said = joined([part for each in parts.values() for part in each])
     pieces = _pieces(part for each in parts.values() for part in each)
     sizes = {split: sum(len(part.frame) for part in each) for split, each in parts.items()}
-    splits, told = _split(name, frame, section.split, sizes, seed, stratify, lambda row: _where(pieces, row))
+    splits, told = _split(frame, section.split, sizes, seed, stratify, lambda row: _where(pieces, row))
     return Table(name, frame, splits, (*notes, *said, *told), digest(frame), pieces)
 
 
@@ -177,6 +177,8 @@ def _read_splits(
             where=f"data.{name}",
             next=f"--set data.{name}.path=FILE, or train(data=...)",
         )
+    if "train" not in by_split(section.path):
+        raise DataError("there are no training rows", where=f"data.{name}.path", next="add `train: FILE`")
     files, notes = {}, []
     for split, paths in by_split(section.path).items():
         files[split], said = files_of(paths, base)
@@ -214,7 +216,6 @@ def _given(name: str, given: Any, needed: Collection[str] | None) -> dict[str, l
 
 
 def _split(
-    name: str,
     frame: pd.DataFrame,
     config: SplitConfig,
     sizes: Mapping[str, int],
@@ -223,15 +224,11 @@ def _split(
     where: Any,
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Splits that were given, as they are; the others out of `train`. `sizes` in the order of the frame's rows."""
-    if "train" not in sizes:
-        raise DataError(
-            "there are no training rows", where=f"data.{name}.path", allowed=NAMES, next="add `train: FILE`"
-        )
     starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
     rows = {split: np.arange(sizes.get(split, 0)) + starts.get(split, 0) for split in NAMES}
     left = config.model_copy(update={split: 0.0 for split in sizes if split != "train"})
     notes = _across(frame, config, sizes) if len(sizes) > 1 else []
-    if left.validation or left.test:
+    if "train" in sizes and (left.validation or left.test):
         cut = split_rows(frame.iloc[: sizes["train"]], left, seed=seed, stratify=stratify, where=where)
         rows |= {split: found for split, found in cut.rows.items() if split == "train" or split not in sizes}
         notes += cut.notes

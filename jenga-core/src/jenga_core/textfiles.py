@@ -10,6 +10,7 @@ import codecs
 import gzip
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,32 @@ from typing import Any, BinaryIO
 from .errors import DataError, nearest
 
 BLOCK = 1 << 20
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+def _zst(path: Path, mode: str) -> Any:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+
+
+@contextmanager
+def _zip(path: Path, mode: str) -> Iterator[Any]:
+    """The only file in the archive."""
+    with zipfile.ZipFile(path) as archive:
+        names = [n for n in archive.namelist() if not n.endswith("/")]
+        if len(names) != 1:
+            raise DataError(f"the archive holds {len(names)} files, not one: {', '.join(names[:5])}", where=shown(path))
+        with archive.open(names[0]) as stream:
+            yield stream
+
+
+_OPENERS: dict[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _zst,
+    ".zip": _zip,
+}
 _BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -66,7 +92,7 @@ def opened(path: Any) -> Iterator[BinaryIO]:
         raise DataError("no permission to read the file", where=shown(path)) from None
     except EOFError:
         raise DataError("the compressed file is cut off: it ends too early", where=shown(path)) from None
-    except (OSError, zlib.error, lzma.LZMAError) as error:
+    except (OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot be read: {error}", where=shown(path)) from None
 
 

@@ -165,7 +165,10 @@ class CsvSource(Source):
 
     def _counted(self, path: Any, reading: _Reading) -> Iterator[bytes]:
         quote = (self.config.quote or "\0").encode()  # no NUL gets this far
+        begun = False
         for block in utf8_blocks(path, self.config.encoding, step=_ENCODING):
+            block = block if begun else block.lstrip(b"\r\n")  # Arrow would take a blank line for the header to skip
+            begun = begun or bool(block)
             reading.quotes += block.count(quote)
             yield block
 
@@ -178,7 +181,7 @@ class CsvSource(Source):
             what = f"{cells}, {_expected(self.config)} {row.expected_columns}: {_cut(row.text)}"
             raise DataError(what, where=shown(path) + at) from None
         if "Empty CSV" in text:
-            what = "the first line is blank" if "block" in text else "the file is empty"
+            what = "the file has a header and no rows" if "block" in text else "the file is empty"
             raise DataError(what, where=shown(path)) from None
         if "straddling" in text:
             raise DataError(
