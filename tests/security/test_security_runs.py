@@ -10,7 +10,7 @@ from jenga_core.errors import DataError
 from jenga_security.examples.flows import flows
 from jenga_security.examples.network_threats import write
 
-QUICK = ("train.epochs=2", "train.bootstrap=0", "train.baselines=false")
+QUICK = ("train.epochs=6", "train.batch_size=64", "train.bootstrap=0", "train.baselines=false")
 
 
 def config(**task):
