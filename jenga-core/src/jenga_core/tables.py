@@ -180,8 +180,10 @@ def _read_splits(
     if "train" not in by_split(section.path):
         raise DataError("there are no training rows", where=f"data.{name}.path", next="add `train: FILE`")
     files, notes = {}, []
-    for split, paths in by_split(section.path).items():
-        files[split], said = files_of(paths, base)
+    for split in NAMES:
+        if split not in by_split(section.path):
+            continue
+        files[split], said = files_of(by_split(section.path)[split], base)
         notes += said
     read = {split: [_whole(f, registry, section.source, needed) for f in each] for split, each in files.items()}
     return read, [*notes, *shared(files)]
@@ -237,7 +239,7 @@ def _split(
 
 def _across(frame: pd.DataFrame, config: SplitConfig, sizes: Mapping[str, int]) -> list[str]:
     """A note on groups that the given files already tear apart."""
-    if config.by not in ("group", "random") or config.column not in frame.columns:
+    if config.by != "group" or config.column not in frame.columns:
         return []
     codes, distinct = codes_of(frame[config.column])
     apart = torn(codes, np.repeat(np.arange(len(sizes)), list(sizes.values())))
