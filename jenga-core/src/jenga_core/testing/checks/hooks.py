@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from jenga_core import training
+from jenga_core import checkpoint, training
 from jenga_core.config import RunConfig
 from jenga_core.publishing import read_log
 
@@ -64,8 +64,12 @@ class HookChecks(Samples):
         resumed = self.train(config, data, tmp_path / "resumed", resume=True)
         assert resumed.step == straight.step
         assert resumed.metrics == straight.metrics
-        for name, value in straight.model.state_dict().items():
-            assert torch.equal(resumed.model.state_dict()[name], value), f"{name} differs after a resume"
+        one, two = (checkpoint.newest(run.folder / "checkpoints", lambda text: None) for run in (straight, resumed))
+        assert one is not None
+        assert two is not None
+        for weights in ("model", "best_weights"):
+            for name, value in one[weights].items():
+                assert torch.equal(two[weights][name], value), f"{weights}: {name} differs after a resume"
 
     def test_hook_works_with_the_model_folder(self, hook: str, tmp_path: Path) -> None:
         """What a hook adds to the model is there when the folder is loaded."""
