@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -227,3 +229,12 @@ def test_without_features_only_trivial_baselines_remain(features: Classical | No
     assert list(fit_baselines(task, features=features, target=target, test_features=features, test_rows=2, seed=0)) == [
         "majority"
     ]
+
+
+def test_judging_and_reporting_need_no_torch() -> None:
+    builtin = [f"builtin.{name}" for name in ("metrics", "plots", "baselines", "labels", "task_config")]
+    modules = ["evaluation", "figures", "report", "card", "markup", *builtin]
+    code = "import sys\n" + "\n".join(f"import jenga_core.{m}" for m in modules)
+    code += "\nprint([m for m in ('torch', 'matplotlib', 'transformers') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

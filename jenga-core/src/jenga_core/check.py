@@ -54,7 +54,8 @@ def dry_run(config: RunConfig, base: Path, registry: Registry) -> list[str]:
     """One batch of each table through the real path: shapes, parameters, time. Imports torch; writes nothing."""
     from .rehearsal import rehearse
 
-    return rehearse(config, base, registry)
+    lines: list[str] = rehearse(config, base, registry)
+    return lines
 
 
 # ------------------------------------------------------------------ files and columns
@@ -106,8 +107,8 @@ def _named(config: RunConfig, table: str) -> Iterator[tuple[KeyPath, str]]:
     for name, task in config.tasks_of(table).items():
         options = task.model_dump()
         for column in task.columns():
-            key = next((k for k, value in options.items() if value == column), None)
-            yield ("tasks", name, key) if key else ("tasks", name), column
+            option = next((k for k, value in options.items() if value == column), None)
+            yield ("tasks", name, option) if option else ("tasks", name), column
     split = config.data[table].split
     if split.column and not _files_for_all(config.data[table]):
         yield ("data", table, "split", "column"), split.column
@@ -123,9 +124,12 @@ def _files_for_all(section: DataConfig) -> bool:
 
 def _table(config: RunConfig, table: str, headers: Headers, registry: Registry) -> Iterator[str]:
     section = config.data[table]
-    header = next(iter(headers.values()), [])
-    kind = section.source.kind if section.source else next((registry.source_for(f) for f in headers), "no source")
-    yield f"table {table}: {', '.join(headers) or 'no file'} by {kind}, {len(header)} columns; {_split(config, table)}"
+    if not headers:
+        yield f"table {table}: its files cannot be read"
+        return
+    header = next(iter(headers.values()))
+    kind = section.source.kind if section.source else registry.source_for(next(iter(headers)))
+    yield f"table {table}: {', '.join(headers)} by {kind}, {len(header)} columns; {_split(config, table)}"
     for name, part in config.inputs_of(table).items():
         columns = config.feature_columns(name, header)
         backbone = f"backbone {part.backbone} ({config.backbones[part.backbone].kind})"

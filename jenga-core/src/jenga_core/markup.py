@@ -77,6 +77,7 @@ p { margin: .4rem 0; max-width: 48rem; } .soft, figcaption { color: var(--soft);
 .card b { display: block; font-size: 1.6rem; line-height: 1.3; }
 .figures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); margin: 1rem 0;
   align-items: start; }
+figure h3 { margin-top: .25rem; }
 figure img { display: block; width: 100%; height: auto; background: #ffffff; border-radius: .25rem; }
 .wide { overflow-x: auto; margin: .5rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }

@@ -85,7 +85,7 @@ def fit(run: Run) -> None:
     """All epochs, or what is left of them after a resume; leaves the best weights in the model."""
     options = run.config.train
     require_rows(run.data)
-    _check_monitor(run)
+    check_monitor(run)
     wrapped = prepare(run)
     _restore(run)
     run.hook.on_fit_start(run=run)
@@ -252,7 +252,7 @@ def evaluate(run: Run) -> None:
     run.model.train()
 
 
-def _check_monitor(run: Run) -> None:
+def check_monitor(run: Run) -> None:
     name = run.config.train.monitor
     if name not in run.directions:
         raise UserError(

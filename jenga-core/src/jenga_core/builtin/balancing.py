@@ -17,7 +17,7 @@ from ..errors import UserError, nearest
 from .part_config import DwaBalancingConfig, FixedBalancingConfig, UncertaintyBalancingConfig
 
 if TYPE_CHECKING:
-    from ..training import Run
+    from ..run import Run
 
 
 def _weighted(losses: Mapping[str, Tensor], weights: Mapping[str, Any]) -> Tensor:

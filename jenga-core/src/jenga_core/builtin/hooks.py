@@ -15,7 +15,7 @@ from .balancing import DwaBalancing, FixedBalancing, UncertaintyBalancing
 from .part_config import EarlyStoppingConfig, EmaConfig, GradientStatisticsConfig
 
 if TYPE_CHECKING:
-    from ..training import Run
+    from ..run import Run
 
 __all__ = [
     "DwaBalancing",

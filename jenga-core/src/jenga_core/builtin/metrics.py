@@ -34,6 +34,7 @@ _AVERAGED: dict[str, Direction] = {
     f"{metric}_{average}": "max" for average in ("macro", "weighted") for metric in ("f1", "precision", "recall")
 }
 _MANY: dict[str, Direction] = {
+    "f1_macro": "max",  # first, since accuracy flatters a model that knows only the large classes
     "accuracy": "max",
     **_AVERAGED,
     "roc_auc": "max",
@@ -260,7 +261,8 @@ def _probabilities(y: Array, probability: Array) -> dict[str, float]:
 
     classes = np.arange(probability.shape[1])
     probability = probability / probability.sum(axis=1, keepdims=True)  # softmax in fp32 sums to 1 only nearly
-    return {
-        "log_loss": float(sk.log_loss(y, probability, labels=classes)),
-        "brier": float(sk.brier_score_loss(y, probability, labels=classes, scale_by_half=True)),
-    }
+    if len(classes) == 2:
+        brier = sk.brier_score_loss(y, probability[:, 1], pos_label=1)  # the same as below, at half the cost
+    else:
+        brier = sk.brier_score_loss(y, probability, labels=classes, scale_by_half=True)
+    return {"log_loss": float(sk.log_loss(y, probability, labels=classes)), "brier": float(brier)}

@@ -22,18 +22,18 @@ def check(
     """
     from .. import check as checks
     from ..errors import ConfigError
-    from ..reading import read_config
+    from ..reading import read
     from ..registry import Registry
 
     registry = Registry.discover()
-    run = read_config(config, overrides=set_ or [], registry=registry)
-    report = checks.check(run, config.parent, registry)
+    reading = read(config, overrides=set_ or [], registry=registry)
+    report = checks.check(reading.config, reading.base, registry, where=reading.origin.where)
     for line in report.lines:
         typer.echo(line)
     if report.problems:
         raise ConfigError(report.problems)
     if dry_run:
-        for line in checks.dry_run(run, config.parent, registry):
+        for line in checks.dry_run(reading.config, reading.base, registry):
             typer.echo(line)
 
 

@@ -74,4 +74,5 @@ class FileChecks(Samples):
         from jenga_core.check import check
 
         self.write_example(example, tmp_path / "made")
-        check(read_config(tmp_path / "made" / CONFIG, registry=self.registry()))
+        config = read_config(tmp_path / "made" / CONFIG, registry=self.registry())
+        assert list(check(config, tmp_path / "made", self.registry()).problems) == []

@@ -31,10 +31,9 @@ class HookChecks(Samples):
         registry, frame = self.registry(), samples.mixed().head(samples.COMPLETE)
         inputs = {"input": Input("double/numbers", "double/network", frame)}
         labels = samples.labels(["label"], len(frame))
-        config = run_config(
-            registry, inputs, "core/classification", hooks=[*before, kind], epochs=EPOCHS, accumulate=MICRO_BATCHES,
-            batch_size=samples.COMPLETE // (STEPS * MICRO_BATCHES), checkpoint={"steps": 1, "after": "keep"},
-        )  # fmt: skip
+        options = {"epochs": EPOCHS, "accumulate": MICRO_BATCHES, "checkpoint": {"steps": 1, "after": "keep"}}
+        size, hooks = samples.COMPLETE // (STEPS * MICRO_BATCHES), list(dict.fromkeys([*before, kind]))
+        config = run_config(registry, inputs, "core/classification", hooks=hooks, batch_size=size, **options)
         noisy = {n: options.model_copy(update={"dropout": 0.2}) for n, options in config.backbones.items()}
         table = frame_of(inputs, labels)
         return config.model_copy(update={"backbones": noisy}), dict.fromkeys(("train", "validation", "test"), table)
@@ -75,7 +74,8 @@ class HookChecks(Samples):
 
 def _crashing(after: int) -> Any:
     """`train_step` that raises when it is called once more after `after` steps."""
-    real, done = training.train_step, []
+    real = training.train_step
+    done: list[bool] = []
 
     def train_step(*arguments: Any) -> Any:
         if len(done) == after:

@@ -33,7 +33,7 @@ def assert_gradients(module: nn.Module, features: Features) -> None:
     total = torch.zeros(())
     for value in (features.pooled, features.tokens[features.mask]):
         total = total + (value * torch.randn(value.shape, generator=generator)).sum()
-    total.backward()
+    torch.autograd.backward(total)
     without = [n for n, p in module.named_parameters() if p.requires_grad and p.grad is None]
     assert not without, f"parameters that nothing depends on: {without}"
     assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)

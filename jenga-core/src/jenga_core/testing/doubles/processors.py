@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, 
 from jenga_core.errors import DataError
 
 from .config import NumbersConfig, WordsConfig
+
+Word: TypeAlias = tuple[str, int, int, int]  # text, column, start, end
 
 
 class Numbers(Processor):
@@ -85,12 +87,12 @@ class Words(Processor):
         lengths = ids.lengths()
         return Encoded({"ids": ids}, lengths > 0, lengths=lengths, spans=Ragged.of(places, dtype=np.int64))
 
-    def _rows(self, cells: pd.DataFrame) -> list[list[tuple[str, int, int, int]]]:
+    def _rows(self, cells: pd.DataFrame) -> list[list[Word]]:
         """(word, column, start, end) of each row; cells that are not text hold no words."""
         found = []
         for row in cells.itertuples(index=False):
             texts = [cell if isinstance(cell, str) else "" for cell in row]
-            words = [(word, at, *place) for at, text in enumerate(texts) for word, *place in _words(text)]
+            words = [(word, at, start, end) for at, text in enumerate(texts) for word, start, end in _words(text)]
             found.append(words[: self.config.longest])
         return found
 
