@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NEXT = "use ISO 8601 (2026-01-31T12:00:00Z) or a number, such as seconds since 1970"
 
 
-def seconds(values: pd.Series, where: Callable[[int], str]) -> np.ndarray:
+def seconds(values: pd.Series, where: Callable[[int], str]) -> Any:
     """One sortable number per row [N]. Raises `DataError` naming the first row without a usable time."""
     import pandas as pd
 
@@ -40,7 +40,7 @@ def seconds(values: pd.Series, where: Callable[[int], str]) -> np.ndarray:
     return parsed.dt.as_unit("us").astype("int64").to_numpy()
 
 
-def _epochs(values: pd.Series, where: Callable[[int], str]) -> np.ndarray:
+def _epochs(values: pd.Series, where: Callable[[int], str]) -> Any:
     numbers = values.to_numpy()
     if numbers.dtype.kind not in "iu":
         numbers = values.astype("float64").to_numpy()

@@ -209,7 +209,11 @@ def _hashes(values: pd.Series) -> tuple[str, np.ndarray]:
     if kind == "f":
         wide = values.to_numpy().astype(np.float64)
         return "f", np.where(np.isnan(wide), np.nan, wide).view(np.uint64)
-    cells = objects(
-        ["\0" if gone else v if isinstance(v, str) else repr(v) for v, gone in zip(values, values.isna(), strict=True)]
-    )
-    return "O", pd.util.hash_array(cells)
+    if values.dtype == "str":
+        cells = values.fillna("\0").to_numpy(dtype=object)
+    else:
+        absent = values.isna()
+        cells = objects(
+            ["\0" if gone else v if isinstance(v, str) else repr(v) for v, gone in zip(values, absent, strict=True)]
+        )
+    return "O", pd.util.hash_array(cells, categorize=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .errors import ConfigError, DataError, UserError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = np.ndarray
+Array: TypeAlias = "np.ndarray[Any, Any]"
 NAMES = ("train", "validation", "test")
 _TRAIN, _VALIDATION, _TEST = range(3)
 
@@ -189,7 +189,7 @@ def _sizes(size: int, config: SplitConfig) -> tuple[int, int]:
 def _allot(counts: Array, share: float, total: int, room: Array) -> Array:
     """`total` rows over classes of `counts` rows by the largest remainder, never more than `room` of a class."""
     ideal = counts * share
-    given = np.minimum(np.floor(ideal + 1e-9).astype(np.int64), room)
+    given: Array = np.minimum(np.floor(ideal + 1e-9).astype(np.int64), room)
     left = total - int(given.sum())
     if left > 0:
         remainder = np.where(given < room, ideal - given, -1.0)

@@ -76,11 +76,12 @@ def load_table(
     `needed`: the columns to keep, in the file's order; None keeps all. Splits that `section.path` or `given` do not hold
     are cut out of `train`, each with its share of those rows. Raises `DataError` naming file, row and column.
     """
-    if needed is not None:
-        needed = {*needed, *({stratify} if stratify else ()), *({section.split.column} if section.split.column else ())}
-    found, notes = (
-        (_given(name, given, needed), []) if given is not None else _read_splits(name, section, base, registry, needed)
-    )
+    kept = None if needed is None else {*needed, *(c for c in (stratify, section.split.column) if c)}
+    notes: list[str] = []
+    if given is not None:
+        found = _given(name, given, kept)
+    else:
+        found, notes = _read_splits(name, section, base, registry, kept)
     parts = {split: found[split] for split in NAMES if split in found}
     frame, said = joined([part for each in parts.values() for part in each])
     pieces = _pieces(part for each in parts.values() for part in each)
