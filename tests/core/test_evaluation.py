@@ -232,8 +232,9 @@ def test_without_features_only_trivial_baselines_remain(features: Classical | No
 
 
 def test_judging_and_reporting_need_no_torch() -> None:
-    modules = "evaluation figures report card markup builtin.metrics builtin.plots builtin.baselines builtin.labels builtin.task_config"
-    code = "import sys\n" + "\n".join(f"import jenga_core.{m}" for m in modules.split())
+    builtin = [f"builtin.{name}" for name in ("metrics", "plots", "baselines", "labels", "task_config")]
+    modules = ["evaluation", "figures", "report", "card", "markup", *builtin]
+    code = "import sys\n" + "\n".join(f"import jenga_core.{m}" for m in modules)
     code += "\nprint([m for m in ('torch', 'matplotlib', 'transformers') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -433,18 +433,20 @@ def test_broken_parquet(file):
 
 
 PEAK = """
-import resource, sys
+import sys
 from jenga_core.builtin.source_config import CsvConfig, JsonlConfig, ParquetConfig
 from jenga_core.builtin.sources import CsvSource, JsonlSource, ParquetSource
 path = sys.argv[1]
 source = {"csv": lambda: CsvSource(CsvConfig()), "jsonl": lambda: JsonlSource(JsonlConfig()),
           "parquet": lambda: ParquetSource(ParquetConfig())}[path.rsplit(".", 1)[1]]()
 rows = sum(len(frame) for frame in source.tables(path, batch_rows=4096))
-print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))  # ru_maxrss counts the parent's too
+print(rows, int(peak.split()[1]) // 1024)
 """
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from Linux's /proc")
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_memory_does_not_grow_with_the_file(tmp_path, ending):
     def peak(rows: int) -> int:
@@ -463,5 +465,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path, ending):
         assert found == rows
         return megabytes
 
-    small, large = peak(20_000), peak(120_000)  # 20 MB and 120 MB of text
-    assert large < small + 40
+    small, large = peak(20_000), peak(180_000)  # 20 MB and 180 MB of text
+    assert large < small + 80

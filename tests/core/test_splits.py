@@ -16,8 +16,8 @@ shares = st.tuples(st.sampled_from([0.0, 0.1, 0.2, 0.45]), st.sampled_from([0.0,
 labels = st.lists(st.integers(0, 6), min_size=1, max_size=120)
 
 
-def config(by: str, validation: float = 0.1, test: float = 0.1, **more) -> SplitConfig:
-    return SplitConfig(by=by, validation=validation, test=test, **more)
+def config(by: str, validation: float = 0.1, test: float = 0.1, column: str | None = None) -> SplitConfig:
+    return SplitConfig(by=by, validation=validation, test=test, column=None if by == "random" else column)
 
 
 def part_of(split, size: int) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_seeds_differ_and_the_first_rows_stay_what_they_were():
     assert split_rows(frame[:20], config("random", 0.2, 0.2), seed=7).rows["test"].tolist() == PINNED
 
 
-PINNED = [0, 1, 2, 3]
+PINNED = [3, 8, 12, 13]
 
 
 @quick
@@ -77,14 +77,26 @@ def test_random_shares(size, share, seed):
         assert any(note.startswith(f"{name} has no rows") for note in split.notes) == empty
 
 
-def test_random_notes_torn_groups():
-    frame = pd.DataFrame({"host": ["a"] * 50 + ["b"] * 50 + [f"h{i}" for i in range(5)]})
-    split = split_rows(frame, config("random", 0.2, 0.2, column="host"), seed=0)
-    assert split.notes == (
-        "the random split tears 2 of 7 values of 'host' apart: rows of one value are in several splits; "
-        "`by: group` keeps them together",
+@pytest.mark.parametrize("by", ["random", "stratified"])
+def test_a_split_by_chance_notes_groups_that_it_tears(by):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "host": [f"h{i}" for i in rng.integers(0, 40, 400)],
+            "user_id": rng.integers(0, 30, 400),
+            "service": rng.choice(["http", "dns", "ssh"], 400),
+            "bytes": rng.integers(0, 50, 400),
+            "message": [f"line {i}" for i in range(400)],
+            "label": [f"l{i}" for i in rng.integers(0, 50, 400)],
+        }
     )
-    assert split_rows(frame, config("random", 0.2, 0.2), seed=0).notes == ()
+    split = split_rows(frame, config(by), seed=0, stratify="label")
+    about = [note.split("'")[1] for note in split.notes if "looks like groups" in note]
+    assert about == ["host", "user_id"]
+    part = part_of(split, 400)
+    apart = sum(len(set(part[frame.host == h])) > 1 for h in frame.host.unique())
+    assert f"several splits for {apart} of its 40 values" in " ".join(split.notes)
+    assert "split: {by: group, column: host}" in " ".join(split.notes)
 
 
 @quick
@@ -161,7 +173,7 @@ STAMPS = pd.date_range("2026-01-30T22:00", periods=50, freq="3h")
         lambda t: t.tz_localize("Africa/Nairobi"),
         lambda t: t.strftime("%Y-%m-%dT%H:%M:%SZ"),
         lambda t: t.strftime("%Y-%m-%d %H:%M:%S.%f"),
-        lambda t: t.strftime(" %d-%b-%y %H:%M "),
+        lambda t: t.strftime(" %d-%b-%Y %H:%M "),
         lambda t: t.strftime("%d %B %Y %H:%M:%S"),
         lambda t: t.as_unit("s").astype("int64"),
         lambda t: t.as_unit("s").astype("int64") / 7,
@@ -183,6 +195,7 @@ def test_forms_of_time(form):
         (["2026-01-01", "yesterday", "2026-01-02"], 2, "yesterday"),
         (["2026-01-01", None, "2026-01-02"], 2, "nan"),
         (["01/02/2026", "02/03/2026"], 1, "01/02/2026"),
+        (["31-Jan-26", "01-Feb-26"], 1, "31-Jan-26"),
         ([1.0, 2.0, float("nan")], 3, "nan"),
         ([1.0, float("inf")], 2, "inf"),
         (["1", "x", "3"], 2, "x"),

@@ -6,6 +6,7 @@ guessing would put test rows before training rows without anyone noticing.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _NEXT = "use ISO 8601 (2026-01-31T12:00:00Z) or a number, such as seconds since 1970"
 
 
-def seconds(values: pd.Series, where: Callable[[int], str]) -> np.ndarray:
+def seconds(values: pd.Series, where: Callable[[int], str]) -> Any:
     """One sortable number per row [N]. Raises `DataError` naming the first row without a usable time."""
     import pandas as pd
 
@@ -28,6 +29,8 @@ def seconds(values: pd.Series, where: Callable[[int], str]) -> np.ndarray:
         return pd.to_datetime(values, utc=True).dt.as_unit("us").astype("int64").to_numpy()
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return _epochs(values, where)
+    if pd.api.types.infer_dtype(values, skipna=False) == "integer":  # beyond int64: their ranks sort like them
+        return np.unique(values.to_numpy(), return_inverse=True)[1]
     text = values.map(str).str.strip().mask(values.isna())
     numbers, parsed = pd.to_numeric(text, errors="coerce"), _parsed(text)
     if numbers.notna().sum() >= max(parsed.notna().sum(), 1):
@@ -37,7 +40,7 @@ def seconds(values: pd.Series, where: Callable[[int], str]) -> np.ndarray:
     return parsed.dt.as_unit("us").astype("int64").to_numpy()
 
 
-def _epochs(values: pd.Series, where: Callable[[int], str]) -> np.ndarray:
+def _epochs(values: pd.Series, where: Callable[[int], str]) -> Any:
     numbers = values.to_numpy()
     if numbers.dtype.kind not in "iu":
         numbers = values.astype("float64").to_numpy()
@@ -53,7 +56,8 @@ def _parsed(text: pd.Series) -> Any:
     first = next(iter(text[iso.isna() & text.notna()]), None)
     if first is None:
         return iso
-    american, european = (pd.tseries.api.guess_datetime_format(first, dayfirst=d) for d in (False, True))
+    with warnings.catch_warnings(action="ignore"):  # about the very ambiguity that is looked for here
+        american, european = (pd.tseries.api.guess_datetime_format(first, dayfirst=d) for d in (False, True))
     if american is None or american != european:
         return iso
     other = pd.to_datetime(text, format=american, utc=True, errors="coerce")

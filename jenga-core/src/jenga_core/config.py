@@ -1,4 +1,4 @@
-"""The configuration's grammar as pydantic models. What a user types ends here; `reading.py` turns YAML into these.
+"""The configuration's grammar as pydantic models. What a user types ends here; `reading` turns YAML into these.
 
 Torch-free. Every component's own config subclasses `ComponentConfig` (tasks: `TaskConfig`), forbids unknown keys, is frozen,
 describes every field and gives `example()`, the smallest instance that works offline.

@@ -65,12 +65,14 @@ def tidy(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]
         if mixed
     ]
     changed = frame.assign(**{n: values for n, (values, _) in plain.items()}) if plain else frame
-    return changed, (*notes, *_huge(changed))
+    return changed, tuple(notes)
 
 
 def _odd(dtype: Any) -> bool:
     """Is this neither numpy's own, nor str, nor a time with zone?"""
-    usual = isinstance(dtype, pd.DatetimeTZDtype) or dtype == "str" or (isinstance(dtype, np.dtype) and dtype.kind != "O")
+    usual = (
+        isinstance(dtype, pd.DatetimeTZDtype) or dtype == "str" or (isinstance(dtype, np.dtype) and dtype.kind != "O")
+    )
     return not usual
 
 
@@ -121,13 +123,14 @@ def joined(parts: Sequence[Part]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """All rows of all parts under the first one's columns, and the notes. Raises `DataError` when columns differ."""
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     if len(parts) == 1:
-        return parts[0].frame, notes
+        return parts[0].frame, (*notes, *_huge(parts[0].frame))
     frames = [parts[0].arranged(part) for part in parts]
     columns, said = {}, []
     for name in frames[0].columns:
         columns[name], note = _stacked(name, [f[name] for f in frames])
         said += note
-    return pd.DataFrame(columns), (*notes, *said)
+    frame = pd.DataFrame(columns)
+    return frame, (*notes, *said, *_huge(frame))
 
 
 def _stacked(name: str, pieces: list[pd.Series]) -> tuple[Any, list[str]]:
@@ -206,7 +209,11 @@ def _hashes(values: pd.Series) -> tuple[str, np.ndarray]:
     if kind == "f":
         wide = values.to_numpy().astype(np.float64)
         return "f", np.where(np.isnan(wide), np.nan, wide).view(np.uint64)
-    cells = objects(
-        ["\0" if gone else v if isinstance(v, str) else repr(v) for v, gone in zip(values, values.isna(), strict=True)]
-    )
-    return "O", pd.util.hash_array(cells)
+    if values.dtype == "str":
+        cells = values.fillna("\0").to_numpy(dtype=object)
+    else:
+        absent = values.isna()
+        cells = objects(
+            ["\0" if gone else v if isinstance(v, str) else repr(v) for v, gone in zip(values, absent, strict=True)]
+        )
+    return "O", pd.util.hash_array(cells, categorize=False)

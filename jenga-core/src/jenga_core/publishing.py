@@ -16,8 +16,11 @@ from .report import write_card, write_report
 from .run import Run, relative
 
 
-def publish_run(run: Run) -> None:
-    """Write everything; the manifest comes last, so that a crash leaves a run to resume and never half a model."""
+def publish_run(run: Run, *, report: bool = True) -> None:
+    """Write everything; the manifest comes last, so that a crash leaves a run to resume and never half a model.
+
+    `report=False` leaves out report.html, whose plots take longer to draw than a small model takes to train.
+    """
     folder, parts = run.folder, run.data.parts
     artifact.save_weights(folder, run.model)
     artifact.write_state(folder, {f"backbones/{n}": b.saved() for n, b in run.model.backbones.items()})  # type: ignore[operator, misc]
@@ -28,7 +31,8 @@ def publish_run(run: Run) -> None:
     facts = manifest_facts(run)
     config = dump_config(relative(run.config, run.base, folder))
     history = read_log(folder)
-    write_report(folder, judgements=run.judgements, history=history, manifest=facts, config=config)
+    if report:
+        write_report(folder, judgements=run.judgements, history=history, manifest=facts, config=config)
     write_card(folder, judgements=run.judgements, manifest=facts, config=config)
     artifact.seal(folder, facts)
     run.progress.say(f"model folder: {folder}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .errors import ConfigError, DataError, UserError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = np.ndarray
+Array: TypeAlias = "np.ndarray[Any, Any]"
 NAMES = ("train", "validation", "test")
 _TRAIN, _VALIDATION, _TEST = range(3)
 
@@ -57,8 +57,37 @@ def split_rows(
         raise DataError(f"no column {column!r} to split by", where="split.column", nearest=nearest(column, names))
     values = None if column is None else frame[column]
     part, notes = _METHODS[config.by](len(frame), values, config, seed, where)
+    if config.by in ("random", "stratified"):
+        notes += _groups_torn(frame, part, {column, stratify})
     rows = {name: np.flatnonzero(part == at) for at, name in enumerate(NAMES)}
     return Split(rows, (*notes, *_empty(rows, config)))
+
+
+def _groups_torn(frame: pd.DataFrame, part: Array, labels: set[str | None]) -> list[str]:
+    """Notes on the columns (three at most) whose groups a split by chance puts on several sides."""
+    found = []
+    for name in frame.columns:
+        if name in labels or not _may_name_groups(frame[name]):
+            continue
+        codes, distinct = codes_of(frame[name])
+        if 20 <= len(distinct) > len(frame) ** 0.5 and 2 * len(distinct) <= len(frame) and (apart := torn(codes, part)):
+            found.append((apart, len(distinct), name))
+    return [
+        f"column {name!r} looks like groups: rows of one value are in several splits for {apart:,} of its {distinct:,} "
+        f"values; if such rows belong together, the test score is too good: split: {{by: group, column: {name}}}"
+        for apart, distinct, name in sorted(found, key=lambda f: -f[0])[:3]
+    ]
+
+
+def _may_name_groups(values: pd.Series) -> bool:
+    """Could this column say which rows belong together: text, or whole numbers under a name that ends in "id"?
+
+    It does if it also has many values (over 20 and over the root of the rows), each on two rows or more on average: a
+    category has fewer values, free text repeats none.
+    """
+    kind = getattr(values.dtype, "kind", "O")
+    named = str(values.name).lower().replace("-", "_").rsplit("_", 1)[-1] in ("id", "uuid", "guid")
+    return values.dtype == "str" or (kind in "iu" and named)
 
 
 def torn(codes: Array, part: Array) -> int:
@@ -87,15 +116,7 @@ def _random(size: int, values: Any, config: SplitConfig, seed: int, where: Any) 
     order = np.random.default_rng(seed).permutation(size)
     part[order[:test]] = _TEST
     part[order[test : test + validation]] = _VALIDATION
-    if values is None:
-        return part, []
-    codes, distinct = codes_of(values)
-    apart = torn(codes, part)
-    note = (
-        f"the random split tears {apart:,} of {len(distinct):,} values of {config.column!r} apart: rows of one "
-        "value are in several splits; `by: group` keeps them together"
-    )
-    return part, [note] if apart else []
+    return part, []
 
 
 def _stratified(size: int, values: Any, config: SplitConfig, seed: int, where: Any) -> tuple[Array, list[str]]:
@@ -168,7 +189,7 @@ def _sizes(size: int, config: SplitConfig) -> tuple[int, int]:
 def _allot(counts: Array, share: float, total: int, room: Array) -> Array:
     """`total` rows over classes of `counts` rows by the largest remainder, never more than `room` of a class."""
     ideal = counts * share
-    given = np.minimum(np.floor(ideal + 1e-9).astype(np.int64), room)
+    given: Array = np.minimum(np.floor(ideal + 1e-9).astype(np.int64), room)
     left = total - int(given.sum())
     if left > 0:
         remainder = np.where(given < room, ideal - given, -1.0)
@@ -189,12 +210,13 @@ def _fill(sizes: list[int], wanted: list[float]) -> list[int]:
 
 
 def _between_ties(times: Array, cut: int) -> int:
-    """The cut nearest to `cut` that does not part equal `times` (ascending); never 0 unless there is no other."""
+    """The cut nearest to `cut` that does not part equal `times` (ascending), not at either end if there is another."""
     if cut <= 0 or cut >= len(times) or times[cut - 1] < times[cut]:
         return cut
     low = int(np.searchsorted(times, times[cut], side="left"))
     high = int(np.searchsorted(times, times[cut], side="right"))
-    return low if low > 0 and cut - low <= high - cut else high
+    inner = [c for c in (low, high) if 0 < c < len(times)]
+    return min(inner or [len(times)], key=lambda c: abs(c - cut))
 
 
 def _rare(name: str, rare: list[str], classes: int) -> str:

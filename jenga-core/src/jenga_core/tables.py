@@ -76,11 +76,12 @@ def load_table(
     `needed`: the columns to keep, in the file's order; None keeps all. Splits that `section.path` or `given` do not hold
     are cut out of `train`, each with its share of those rows. Raises `DataError` naming file, row and column.
     """
-    if needed is not None:
-        needed = {*needed, *({stratify} if stratify else ()), *({section.split.column} if section.split.column else ())}
-    found, notes = (
-        (_given(name, given, needed), []) if given is not None else _read_splits(name, section, base, registry, needed)
-    )
+    kept = None if needed is None else {*needed, *(c for c in (stratify, section.split.column) if c)}
+    notes: list[str] = []
+    if given is not None:
+        found = _given(name, given, kept)
+    else:
+        found, notes = _read_splits(name, section, base, registry, kept)
     parts = {split: found[split] for split in NAMES if split in found}
     frame, said = joined([part for each in parts.values() for part in each])
     pieces = _pieces(part for each in parts.values() for part in each)
@@ -180,8 +181,10 @@ def _read_splits(
     if "train" not in by_split(section.path):
         raise DataError("there are no training rows", where=f"data.{name}.path", next="add `train: FILE`")
     files, notes = {}, []
-    for split, paths in by_split(section.path).items():
-        files[split], said = files_of(paths, base)
+    for split in NAMES:
+        if split not in by_split(section.path):
+            continue
+        files[split], said = files_of(by_split(section.path)[split], base)
         notes += said
     read = {split: [_whole(f, registry, section.source, needed) for f in each] for split, each in files.items()}
     return read, [*notes, *shared(files)]
@@ -237,7 +240,7 @@ def _split(
 
 def _across(frame: pd.DataFrame, config: SplitConfig, sizes: Mapping[str, int]) -> list[str]:
     """A note on groups that the given files already tear apart."""
-    if config.by not in ("group", "random") or config.column not in frame.columns:
+    if config.by != "group" or config.column not in frame.columns:
         return []
     codes, distinct = codes_of(frame[config.column])
     apart = torn(codes, np.repeat(np.arange(len(sizes)), list(sizes.values())))

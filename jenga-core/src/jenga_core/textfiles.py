@@ -65,7 +65,8 @@ def shown(path: Any) -> str:
 def ending(path: Any) -> str:
     """The file's ending in lower case, without that of a compression: ".tsv" for "a.TSV.gz"."""
     path = Path(path)
-    return (path.with_suffix("") if path.suffix.lower() in _OPENERS else path).suffix.lower()
+    bare: Path = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
+    return bare.suffix.lower()
 
 
 def missing_file(path: Any) -> DataError:

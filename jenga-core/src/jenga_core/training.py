@@ -42,13 +42,14 @@ def train(
     overrides: Sequence[str] = (),
     registry: Registry | None = None,
     quiet: bool = False,
+    report: bool = True,
 ) -> Run:
     """Train, judge and save one model; returns the Run, whose `folder` is the model folder.
 
     `data`: a DataFrame (when there is one table) or {table: DataFrame | {split: DataFrame}}, instead of the config's paths.
     `output`: the run folder; default ``runs/<project>/<time>``. `resume` continues the run in `output` (or the newest one)
     and ends with the weights of the uninterrupted run, bit for bit on the same machine.
-    Raises UserError for wrong input, TrainingError when the run cannot go on.
+    `report=False` leaves out report.html. Raises UserError for wrong input, TrainingError when the run cannot go on.
     """
     run = open_run(
         config, data=data, output=output, resume=resume, seed=seed, overrides=overrides, registry=registry, quiet=quiet,
@@ -59,7 +60,7 @@ def train(
     try:
         with run.interruptible():
             fit(run)
-            finish(run)
+            finish(run, report=report)
     except BaseException as error:
         run.hook.on_exception(run=run, error=error)
         raise
@@ -298,7 +299,7 @@ def _restore(run: Run) -> None:
     checkpoint.set_random_state(state["random"][run.rank])
 
 
-def finish(run: Run) -> None:
+def finish(run: Run, *, report: bool = True) -> None:
     """Set thresholds on validation rows, judge on test rows, write the model folder."""
     from .publishing import publish_run
 
@@ -323,7 +324,7 @@ def finish(run: Run) -> None:
     run.judgements = made
     run.log("end", seconds_judging=time.perf_counter() - started, stop=run.stop)
     if run.rank == 0:
-        publish_run(run)
+        publish_run(run, report=report)
         if options.checkpoint.after == "remove":
             checkpoint.remove_all(run.folder / "checkpoints")
     run.wait()

@@ -85,11 +85,13 @@ def _one_or_more(value: object) -> object:
 class AnomalyConfig(TargetConfig):
     """security/anomaly: attack or normal, learned from labels."""
 
-    normal: Annotated[list[Label], BeforeValidator(_one_or_more)] | None = Field(
-        default=None,
-        min_length=1,
-        description="the label or labels that mean normal; every other label is an attack. May be left out for "
-        "0/1, false/true, no/yes and where one label is `normal` or `benign`",
+    normal: Annotated[list[Label], BeforeValidator(_one_or_more, json_schema_input_type=Label | list[Label])] | None = (
+        Field(
+            default=None,
+            min_length=1,
+            description="the label or labels that mean normal; every other label is an attack. May be left out for "
+            "0/1, false/true, no/yes and where one label is `normal` or `benign`",
+        )
     )
     threshold: Annotated[float, Field(ge=0, le=1)] | TargetRate | Literal["best_f1"] = Field(
         default=0.5,

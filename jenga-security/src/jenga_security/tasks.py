@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from jenga_core.api import hookimpl
 from jenga_core.builtin.baselines import binary_baselines
 from jenga_core.builtin.metrics import BinaryMetrics
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from .config import AnomalyConfig, TargetRate
 from .labels import Labels
-from .thresholds import best_f1, conformal
+from .thresholds import best_f1, conformal, require_both, require_normal
 
 Array = np.ndarray[Any, Any]
 
@@ -79,6 +80,17 @@ class AnomalyTask(Task):
         logit = super().predict(model, batch, name)["logit"].float()
         score = torch.sigmoid(logit - float(np.log(self.weight)))
         return {"score": score, "flag": score >= self.threshold}
+
+    @hookimpl
+    def on_fit_start(self, run: Any) -> None:
+        """Refuse before training, not after it, what `calibrate` could not do with these validation rows."""
+        name = next(name for name, task in run.data.parts.tasks.items() if task is self)
+        table = run.data.tables[self.config.data]
+        y = np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")]
+        if isinstance(self.config.threshold, TargetRate):
+            require_normal(int((y == 0).sum()), self.config.threshold.target_fpr)
+        elif self.config.threshold == "best_f1":
+            require_both(y)
 
     def calibrate(self, output: Columns, target: Columns) -> None:
         """Choose the threshold on validation rows, when the config asks for that."""

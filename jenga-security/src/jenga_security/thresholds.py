@@ -18,23 +18,33 @@ def conformal(normal_scores: Array, rate: float) -> float:
     k = ceil((n + 1) (1 - rate)) (Vovk et al. 2005; Angelopoulos and Bates 2021). It holds over draws of the validation
     rows as long as new normal rows come from the same distribution, and needs n >= 1 / rate - 1.
     """
-    n = len(normal_scores)
-    k = math.ceil(round((n + 1) * (1 - rate), 9))
-    if k > n:
-        least = math.ceil(round(1 / rate, 9)) - 1
+    require_normal(len(normal_scores), rate)
+    k = math.ceil(round((len(normal_scores) + 1) * (1 - rate), 9))
+    return above(np.sort(normal_scores)[k - 1])
+
+
+def require_normal(rows: int, rate: float) -> None:
+    """DataError when `rows` normal validation rows are too few for a threshold at `rate`."""
+    least = math.ceil(round(1 / rate, 9)) - 1
+    if rows < least:
         raise DataError(
-            f"target_fpr {rate:g} needs at least {least} normal validation rows, there are {n}",
+            f"target_fpr {rate:g} needs at least {least} normal validation rows, there are {rows}",
             next="give more validation rows (`split: {validation: ...}`), a larger target_fpr or a number",
         )
-    return above(np.sort(normal_scores)[k - 1])
+
+
+def require_both(y: Array) -> None:
+    """DataError when the validation rows hold one class only (or none), which leaves F1 without a best threshold."""
+    if len(np.unique(y)) < 2:
+        raise DataError(
+            f"threshold best_f1 needs normal rows and attacks among the {len(y)} validation rows; there is one class only",
+            next="give more validation rows (`split: {validation: ...}`) or a number as threshold",
+        )
 
 
 def best_f1(scores: Array, y: Array) -> float:
     """The score that gives the highest F1; ties go to the higher threshold, which alerts less."""
-    if y.min(initial=1) == y.max(initial=0):
-        raise DataError(
-            "threshold best_f1 needs normal rows and attacks among the validation rows; there is one class only"
-        )
+    require_both(y)
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, thresholds = precision_recall_curve(y, scores)

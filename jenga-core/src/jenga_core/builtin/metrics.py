@@ -43,7 +43,7 @@ _MANY: dict[str, Direction] = {
     "brier": "min",
     "calibration_error": "min",
 }
-_NUMBER: dict[str, Direction] = {"rmse": "min", "mae": "min", "r2": "max", "spearman": "max"}
+_NUMBER: dict[str, Direction] = {"rmse": "min", "mae": "min", "r2": "max"}
 
 
 class BinaryMetrics(Metrics):
@@ -162,19 +162,16 @@ class RegressionMetrics(Metrics):
         return _NUMBER
 
     def compute(self, output: Columns, target: Columns) -> dict[str, float]:
-        from scipy.stats import spearmanr
         from sklearn import metrics as sk
 
         y, value = np.asarray(target["y"], dtype=np.float64), np.asarray(output["value"], dtype=np.float64)
         if not len(y) or not np.isfinite(value).all():
             return dict.fromkeys(_NUMBER, math.nan)
         varies = bool((y != y[0]).any())
-        ranks = varies and bool((value != value[0]).any())
         return {
             "rmse": float(sk.root_mean_squared_error(y, value)),
             "mae": float(sk.mean_absolute_error(y, value)),
             "r2": float(sk.r2_score(y, value)) if varies else math.nan,
-            "spearman": float(spearmanr(y, value).statistic) if ranks else math.nan,
         }
 
     def figures(self, output: Columns, target: Columns) -> list[Figure]:

@@ -75,7 +75,8 @@ def _names(path: Any, file: parquet.ParquetFile) -> list[str]:
 
 def _counts(kind: pa.DataType) -> bool:
     """Is the pandas type of the column a matter of all its values?"""
-    return pa.types.is_integer(kind) or pa.types.is_boolean(kind) or (pa.types.is_decimal(kind) and kind.scale <= 0)
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_boolean(kind) or (types.is_decimal(kind) and kind.scale <= 0))
 
 
 def _seen(file: parquet.ParquetFile, name: str) -> Seen:

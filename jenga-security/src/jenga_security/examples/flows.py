@@ -108,14 +108,14 @@ def _draw(profile: Profile, count: int, rng: np.random.Generator) -> pd.DataFram
 
 
 def _sessions(profile: Profile, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """(seconds, host) of each flow: sessions begin at any time, more by day, and go on with exponential gaps."""
+    """(seconds, host) of each flow: sessions spread over the span, normal ones mostly by day, flows at exponential gaps."""
     sizes = rng.geometric(1 / profile.flows, max(count, 1))
+    sizes = sizes[: np.searchsorted(np.cumsum(sizes), count) + 1]  # as many sessions as `count` flows need
     session = np.repeat(np.arange(len(sizes)), sizes)[:count]
-    begin = rng.random(len(sizes)) * SPAN
+    begin = rng.permutation((np.arange(len(sizes)) + rng.random(len(sizes))) / len(sizes)) * SPAN  # one in each stretch
     night = np.cos(2 * np.pi * begin / 86400) > rng.uniform(-0.2, 1.6, len(sizes))
-    begin = np.where(
-        night, (begin + 43200) % SPAN, begin
-    )  # twelve hours on: half of the night's sessions move to the day
+    if profile.label == "benign":
+        begin = np.where(night, (begin + 43200) % SPAN, begin)  # twelve hours on
     steps = rng.exponential(profile.gap, count)
     first = np.searchsorted(session, session, side="left")
     passed = np.cumsum(steps)

@@ -36,8 +36,8 @@ tasks:
     threshold: {target_fpr: 0.01}     # alert on at most 1 % of benign flows; chosen on the validation rows
 
 train:
-  epochs: 12
-  batch_size: 128
+  epochs: 10
+  batch_size: 256
   learning_rate: 2.0e-3
   schedule: cosine
   monitor: threat.average_precision

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from jenga_core import training
+from jenga_core import checkpoint, training
 from jenga_core.config import RunConfig
 from jenga_core.publishing import read_log
 
@@ -31,7 +31,11 @@ class HookChecks(Samples):
         registry, frame = self.registry(), samples.mixed().head(samples.COMPLETE)
         inputs = {"input": Input("double/numbers", "double/network", frame)}
         labels = samples.labels(["label"], len(frame))
-        options = {"epochs": EPOCHS, "accumulate": MICRO_BATCHES, "checkpoint": {"steps": 1, "after": "keep"}}
+        options: dict[str, Any] = {
+            "epochs": EPOCHS,
+            "accumulate": MICRO_BATCHES,
+            "checkpoint": {"steps": 1, "after": "keep"},
+        }
         size, hooks = samples.COMPLETE // (STEPS * MICRO_BATCHES), list(dict.fromkeys([*before, kind]))
         config = run_config(registry, inputs, "core/classification", hooks=hooks, batch_size=size, **options)
         noisy = {n: options.model_copy(update={"dropout": 0.2}) for n, options in config.backbones.items()}
@@ -39,7 +43,9 @@ class HookChecks(Samples):
         return config.model_copy(update={"backbones": noisy}), dict.fromkeys(("train", "validation", "test"), table)
 
     def train(self, config: RunConfig, data: Any, folder: Path, *, resume: bool = False) -> Any:
-        return training.train(config, data=data, output=folder, registry=self.registry(), resume=resume, quiet=True)
+        return training.train(
+            config, data=data, output=folder, registry=self.registry(), resume=resume, quiet=True, report=False
+        )
 
     def test_hook_leaves_every_event_once_and_in_order(self, hook: str, tmp_path: Path) -> None:
         config, data = self.hook_run(hook, "double/recorder")
@@ -58,8 +64,12 @@ class HookChecks(Samples):
         resumed = self.train(config, data, tmp_path / "resumed", resume=True)
         assert resumed.step == straight.step
         assert resumed.metrics == straight.metrics
-        for name, value in straight.model.state_dict().items():
-            assert torch.equal(resumed.model.state_dict()[name], value), f"{name} differs after a resume"
+        one, two = (checkpoint.newest(run.folder / "checkpoints", lambda text: None) for run in (straight, resumed))
+        assert one is not None
+        assert two is not None
+        for weights in ("model", "best_weights"):
+            for name, value in one[weights].items():
+                assert torch.equal(two[weights][name], value), f"{weights}: {name} differs after a resume"
 
     def test_hook_works_with_the_model_folder(self, hook: str, tmp_path: Path) -> None:
         """What a hook adds to the model is there when the folder is loaded."""

@@ -108,7 +108,7 @@ class TaskChecks(Samples):
             schedule="cosine", clip_norm=None, evaluate={"epochs": 300}, checkpoint={"epochs": 300},
         )  # fmt: skip
         data = dict.fromkeys(("train", "validation", "test"), frame)
-        run = train(config, data=data, output=tmp_path / "run", registry=self.registry(), quiet=True)
+        run = train(config, data=data, output=tmp_path / "run", registry=self.registry(), quiet=True, report=False)
         metrics = run.data.parts.tasks[TASK].metrics()
         found = metrics.compute(*self._judged(run.model, run.data))
         best = {name: {"max": 1.0, "min": 0.0}[way] for name, way in metrics.directions.items()} | self.best(task)

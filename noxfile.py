@@ -1,0 +1,162 @@
+"""Every job of the project, each in an environment of its own: `nox -l` lists them, `nox -s NAME` runs one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
+
+HERE = Path(__file__).parent
+PACKAGES = ["jenga-core", "jenga-security"]  # in the order of their dependencies
+PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
+CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
+TESTING = ["pytest", "pytest-xdist", "hypothesis"]
+
+
+def install(session: nox.Session, *packages: str, editable: bool = False) -> None:
+    """Packages of this repository, and whatever else is named, under the shared constraints."""
+    arguments: list[str] = []
+    for package in packages:
+        ours = package.split("[")[0] in PACKAGES
+        arguments += (["-e", f"./{package}"] if editable else [f"./{package}"]) if ours else [package]
+    session.install("-c", CONSTRAINTS, *arguments)
+
+
+def quiet(session: nox.Session) -> dict[str, str]:
+    """Nothing from the network, and no more threads than the tests' processes can share."""
+    return {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite, on two processes. Arguments go to pytest."""
+    install(session, *PACKAGES, *TESTING, editable=True)
+    arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
+    session.run("pytest", *arguments, env=quiet(session))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: rules and format."""
+    session.install("-c", CONSTRAINTS, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy over every package; strict on the contract."""
+    install(session, *PACKAGES, "mypy", "pandas-stubs", "types-PyYAML", editable=True)
+    session.run("mypy", *[f"{package}/src" for package in PACKAGES])
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """The conformance kit over every plugin of this repository."""
+    install(session, *PACKAGES, *TESTING)
+    session.run("pytest", "-q", "tests", "-k", "conformance", env=quiet(session))
+
+
+@nox.session
+def startup(session: nox.Session) -> None:
+    """What `jenga --help` and `jenga plugins list` import, and how long they take beside `import typer`."""
+    install(session, *PACKAGES, *TESTING)
+    session.run("pytest", "-q", "tests/core/test_startup.py", env=quiet(session))
+    session.run("python", "benchmarks/startup.py")
+
+
+def _alone(package: str) -> None:
+    @nox.session(name=f"alone-{package.removeprefix('jenga-')}")
+    def alone(session: nox.Session) -> None:
+        install(session, "jenga-core", package, *TESTING)
+        session.run("jenga", "plugins", "list", "--strict")
+        session.run("pytest", "-q", f"tests/{package.removeprefix('jenga-')}", env=quiet(session))
+
+    alone.__doc__ = f"jenga-core with {package} and nothing else: lists strictly and passes its own tests."
+
+
+for _package in PLUGINS:
+    _alone(_package)
+
+
+@nox.session(name="alone-core")
+def alone_core(session: nox.Session) -> None:
+    """jenga-core without any plugin passes its own tests; those that need a plugin skip."""
+    install(session, "jenga-core", *TESTING)
+    session.run("jenga", "plugins", "list", "--strict")
+    session.run("pytest", "-q", "tests/core", "-m", "not slow", env=quiet(session))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The README's first command."""
+    install(session, *PACKAGES)
+    session.run("jenga", "demo", "network-threats", "--output", session.create_tmp() + "/demo")
+
+
+@nox.session
+def scaffold(session: nox.Session) -> None:
+    """What `jenga plugins new` writes installs into a clean environment, conforms, and trains one epoch."""
+    install(session, "jenga-core", *TESTING)
+    folder = Path(session.create_tmp()) / "sonar"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with session.chdir(folder):
+        session.run("jenga", "plugins", "new", "acme-sonar")
+        session.install("-c", CONSTRAINTS, "./acme-sonar")
+        session.run("jenga", "plugins", "check", "acme-sonar")
+        session.run("pytest", "-q", "-p", "no:cacheprovider", "acme-sonar", env=quiet(session))
+        session.run("jenga", "plugins", "list")
+        example = _example(session)
+        session.run("jenga", "init", example, "trial")
+        session.run("jenga", "train", "trial/config.yaml", "--set", "train.epochs=1", "--output", "run")
+        session.run("jenga", "evaluate", "run")
+
+
+def _example(session: nox.Session) -> str:
+    """The one example that the scaffold registers."""
+    code = (
+        "from jenga_core.api import ExampleSpec; from jenga_core.registry import Registry;"
+        "print([k for k in Registry.discover().specs(ExampleSpec) if k.startswith('acme-sonar/')][0])"
+    )
+    return str(session.run("python", "-c", code, silent=True)).strip().split("/")[-1]
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Every code block of the documentation and the README runs."""
+    install(session, *PACKAGES, *TESTING)
+    session.run("pytest", "-q", "tests/integration/test_docs.py", env=quiet(session))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The measurements under benchmarks/. `nox -s bench -- --quick` for a glance."""
+    install(session, *PACKAGES)
+    env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+    session.run("python", "benchmarks/startup.py", env=env)
+    session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
+    if os.environ.get("JENGA_BENCH_DATA"):
+        session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
+    else:
+        session.warn("JENGA_BENCH_DATA is not set: benchmarks on real data were left out")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """A wheel of every package; from the wheels alone into this clean environment; list and demo run there."""
+    session.install("build", "hatchling")
+    wheels = Path(session.create_tmp()) / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(wheels), package)
+    session.install("-c", CONSTRAINTS, *[str(w) for w in sorted(wheels.glob("*.whl"))])
+    with session.chdir(wheels):
+        session.run("jenga", "plugins", "list", "--strict")
+        session.run("jenga", "demo", "network-threats", "--output", str(wheels / "demo"))

@@ -1,0 +1,85 @@
+"""Run by torchrun: one global batch over the ranks, then the gradients and a whole training run as files.
+
+    torchrun --nproc-per-node 2 ddp_script.py FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import toys
+import torch
+
+import jenga_core
+from jenga_core.run import open_run
+from jenga_core.training import Defaults, prepare, train_step
+
+
+def config(**train: Any) -> dict[str, Any]:
+    return {
+        "seed": 1,
+        "data": {"rows": {"split": {"validation": 0.2, "test": 0.2}}},
+        "backbones": {"net": "toy/dense", "bag": "toy/bag"},
+        "inputs": {
+            "x": {"columns": ["a", "b"], "processor": "toy/numbers", "backbone": "net"},
+            "text": {"columns": ["text"], "processor": "toy/words", "backbone": "bag"},
+        },
+        "tasks": {
+            "place": {"kind": "core/classification", "target": "place"},
+            "amount": {"kind": "core/regression", "target": "amount"},
+        },
+        "train": {"epochs": 2, "batch_size": 12, "accumulate": 2, "bootstrap": 0, "baselines": False, "device": "cpu", **train},
+    }
+
+
+def frame() -> pd.DataFrame:
+    made = toys.words_frame().join(toys.numbers_frame(120)[["a", "b", "amount"]])
+    made.loc[made.index % 3 == 1, "text"] = None
+    made.loc[made.index % 5 == 0, ["a", "b"]] = np.nan
+    made.loc[made.index % 4 == 0, "amount"] = np.nan
+    return made
+
+
+def skewed(run: Any) -> np.ndarray:
+    """Rows dealt so that one rank of two never sees a text and the other never sees an amount."""
+    rows = run.data.tables["rows"].splits["train"]
+    encoded = run.data.tables["rows"]
+    text, amount = encoded.inputs["text"].present[rows], encoded.targets["amount"].present[rows]
+    first, second = rows[~text][:6], rows[text & ~amount][:6]
+    return np.stack([first, second], axis=1).reshape(-1)
+
+
+class Catch:
+    def __init__(self) -> None:
+        self.seen: dict[str, Any] = {}
+
+    @toys.hookimpl
+    def on_gradients(self, run: Any) -> None:
+        self.seen = {n: None if p.grad is None else p.grad.clone() for n, p in run.model.named_parameters()}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    run = open_run(
+        config(clip_norm=None), data=frame(), output=folder / "open", resume=False, seed=None, overrides=(),
+        registry=toys.registry(), quiet=True, defaults=Defaults(),
+    )  # fmt: skip
+    wrapped, catch = prepare(run), Catch()
+    run.hook._manager.register(catch)
+    rows = skewed(run)
+    train_step(run, wrapped, [(0, ("rows", rows))])
+    one = dict(catch.seen)
+    train_step(run, wrapped, [(1, ("rows", rows[:1])), (2, ("rows", rows))])  # the last rank has no row in the first batch
+    if run.rank == 0:
+        torch.save({"first": one, "second": catch.seen}, folder / "gradients.pt")
+    done = jenga_core.train(config(), data=frame(), output=folder / "run", registry=toys.registry(), quiet=True)
+    if done.rank == 0:
+        torch.save(done.model.state_dict(), folder / "weights.pt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Two processes on gloo give what one process gives for the same global batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+
+
+def run(folder: Path, processes: int, *, resume: bool = False) -> dict[str, dict[str, torch.Tensor]]:
+    folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    script = [str(HERE / "ddp_script.py"), str(folder)]
+    command = [sys.executable, *script]
+    if processes > 1:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", f"--master-port={port}"]
+        command = [sys.executable, *launcher, *script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = torch.load(folder / "gradients.pt", weights_only=True)
+    return {**found, "weights": torch.load(folder / "weights.pt", weights_only=True)}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict, Path]:
+    folder = tmp_path_factory.mktemp("ddp")
+    return run(folder / "one", 1), run(folder / "two", 2), folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["first", "second", "weights"])
+def test_two_processes_equal_one(both: tuple[dict, dict, Path], which: str) -> None:
+    """`first`: one rank never sees a text, the other no amount. `second`: a rank without any row, then accumulation.
+
+    `weights`: the whole run, with partial labels, missing inputs, accumulation and an early best epoch.
+    """
+    one, two, _ = both
+    for name, value in one[which].items():
+        other = two[which][name]
+        assert (value is None) == (other is None), name
+        if value is not None:
+            torch.testing.assert_close(other, value, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.slow
+def test_two_processes_judge_what_one_judges(both: tuple[dict, dict, Path]) -> None:
+    folder = both[2]
+    one, two = (json.loads((folder / n / "run" / "metrics.json").read_text()) for n in ("one", "two"))
+    assert len(one["judgements"]) == len(two["judgements"]) == 2
+    for a, b in zip(one["judgements"], two["judgements"], strict=True):
+        assert a["rows"] == b["rows"]
+        assert a["scores"].keys() == b["scores"].keys()
