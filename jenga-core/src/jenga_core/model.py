@@ -123,7 +123,7 @@ class Step(nn.Module):
     Returns {"": combined loss, term: loss, ...}; every term is already divided by the window's count.
     """
 
-    def __init__(self, model: nn.Module, tasks: Mapping[str, Task], hook: Any, run: Any, world: int) -> None:
+    def __init__(self, model: Model, tasks: Mapping[str, Task], hook: Any, run: Any, world: int) -> None:
         super().__init__()
         self.model, self.tasks, self.hook, self.run, self.world = model, tasks, hook, run, world
 
