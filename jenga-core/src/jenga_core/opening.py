@@ -99,7 +99,8 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         GradientState._reset_state()
     if config.train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(config.train.deterministic)
+    if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
+        torch.use_deterministic_algorithms(config.train.deterministic)
     return Accelerator(
         mixed_precision=MODES[config.train.precision],
         cpu=config.train.device == "cpu",
