@@ -7,10 +7,11 @@ import sys
 import tomllib
 from pathlib import Path
 
-import jenga_core
 import numpy as np
 import pandas as pd
 import pytest
+
+import jenga_core
 from jenga_core import scaffold
 from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec
 from jenga_core.errors import UserError
@@ -122,14 +123,15 @@ def test_example_is_seeded(registry, tmp_path):
         return {p.name: p.read_bytes() for p in folder.iterdir()}
 
     first, second, other = files("a", 1), files("b", 1), files("c", 2)
-    assert set(first) == {"config.yaml", "README.md", "echoes.csv"}
+    assert set(first) == {"config.yaml", "README.md", "echoes.csv", "new_echoes.csv"}
     assert first == second
     assert first["echoes.csv"] != other["echoes.csv"]
     assert len(first["echoes.csv"].splitlines()) == 51
 
 
 def test_example_trains_one_epoch(registry, tmp_path):
-    training = pytest.importorskip("jenga_core.training")
+    from jenga_core import training
+
     registry.factory("acme-sonar/acme-sonar", ExampleSpec)(tmp_path, seed=0, rows=200)
     run = training.train(
         tmp_path / "config.yaml", output=tmp_path / "run", registry=registry, overrides=["train.epochs=1"]

@@ -80,6 +80,7 @@ class ExampleSpec:
 
     `factory` names ``write(folder: pathlib.Path, *, seed: int, rows: int | None) -> None``, which writes `config.yaml`,
     `README.md` and data made by a seeded generator (same seed, same bytes; no network). `rows=None` is its usual size.
+    A data file called ``new*`` holds rows as they come in use, without labels: `jenga demo` predicts them.
     """
 
     name: str

@@ -21,8 +21,9 @@ from .data import Data, EncodedTable, Parts
 from .errors import ArtifactError, DataError, UserError, nearest
 from .evaluation import Judgement
 from .model import Model
+from .paths import by_split
 from .reading import read_config
-from .registry import Registry
+from .registry import Registry, uncompressed
 from .scoring import Place, judgements, score
 from .tables import Table, load_table, read_frame
 
@@ -107,11 +108,13 @@ class Predictor:
 
     def read(self, path: str | Path, *, table: str | None = None) -> pd.DataFrame:
         """Rows of a file, with the source that the table was trained from where the ending does not say another."""
-        return read_frame(str(path), base=Path.cwd(), registry=self.registry, source=self._source(str(path), table))
+        return read_frame(str(path), base=Path.cwd(), registry=self.registry, source=self.source(str(path), table))
 
-    def _source(self, path: str, table: str | None) -> Any:
+    def source(self, path: str, table: str | None) -> Any:
+        """The options of the table's own source for a file with the ending of the files it was trained from, else None."""
         section = self.config.data[table or next(iter(self.config.data))]
-        return section.source
+        trained = [p for paths in by_split(section.path or []).values() for p in paths]
+        return section.source if not trained or _ending(path) in {_ending(p) for p in trained} else None
 
     def evaluate(
         self, data: Any = None, *, split: str = "test", table: str | None = None, bootstrap: int | None = None
@@ -182,6 +185,10 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     return predictor
 
 
+def _ending(path: str) -> str:
+    return Path(uncompressed(path)).suffix
+
+
 def autocast(config: RunConfig, device: torch.device) -> Any:
     """The precision the run was scored in: predictions after a reload are the same numbers."""
     if config.train.precision == "fp32":
@@ -197,7 +204,7 @@ def _require_plugins(manifest: Mapping[str, Any], registry: Registry) -> None:
         record = known.get(owner["plugin"])
         if record is None:
             raise ArtifactError(
-                f"needs {kind}, which plugin {owner['plugin']!r} ({owner['dist']} {owner['version']}) provides; it is not installed",
+                f"needs {kind} of plugin {owner['plugin']!r} ({owner['dist']} {owner['version']}), which is not installed",
                 next=f"pip install {owner['dist']}=={owner['version']}",
             )
 

@@ -87,9 +87,7 @@ class Registry:
 
         An ending of the core's stays the core's whatever is installed. `PluginError`: no source, or several.
         """
-        text = bare = str(path).lower()
-        for ending in COMPRESSED:
-            bare = bare.removesuffix(ending) if bare == text else bare
+        bare = uncompressed(str(path))
         claims: dict[str, list[str]] = {}
         for kind, spec in self.specs(SourceSpec).items():
             for suffix in spec.suffixes:
@@ -182,6 +180,12 @@ class Registry:
             f'{kind} is provided by plugin "{name}" ({of}), which {_WHY[owners[0].status]}: {owners[0].error}. '
             f"See: jenga plugins show {name}"
         )
+
+
+def uncompressed(path: str) -> str:
+    """A path in lower case, without the ending of a compression."""
+    text = path.lower()
+    return next((text.removesuffix(ending) for ending in COMPRESSED if text.endswith(ending)), text)
 
 
 def _core() -> PluginRecord:

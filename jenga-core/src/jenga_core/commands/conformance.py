@@ -49,5 +49,5 @@ def run_contract(name: str) -> int:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "test_contract.py"
         file.write_text(CONTRACT.format(name=name), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "--rootdir", folder, "-p", "no:cacheprovider", str(file)]
-        return min(subprocess.run(command, check=False).returncode, 1)
+        command = [sys.executable, "-m", "pytest", "-q", "--rootdir", folder, "-p", "no:cacheprovider", file.name]
+        return min(subprocess.run(command, cwd=folder, check=False).returncode, 1)

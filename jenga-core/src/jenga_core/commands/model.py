@@ -68,8 +68,8 @@ def predicted(predictor: Predictor, data: Path, table: str | None) -> Iterator[p
     from ..errors import DataError
     from ..tables import stream_frames
 
-    section = predictor.config.data.get(table or next(iter(predictor.config.data)))
-    source = section.source if section else None
+    known = table if table in predictor.config.data else None
+    source = predictor.source(str(data), known)
     frames = stream_frames(
         str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS
     )

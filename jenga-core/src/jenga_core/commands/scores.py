@@ -28,8 +28,11 @@ def with_baselines(judgements: Sequence[Judgement], model: Path) -> list[Judgeme
 
 
 def as_json(judgements: Sequence[Judgement]) -> str:
-    """``{"metrics": {"task.metric": value}, "judgements": [...]}`` on one line; an undefined metric is null."""
-    facts = [j.to_json() for j in judgements]
+    """``{"metrics": {"task.metric": value}, "judgements": [...]}`` on one line; an undefined metric is null.
+
+    Without the figures, which are in the folder's metrics.json and report.html.
+    """
+    facts = [{key: value for key, value in j.to_json().items() if key != "figures"} for j in judgements]
     metrics = {f"{j['task']}.{name}": score[0] for j in facts for name, score in j["scores"].items()}
     return dumps({"metrics": metrics, "judgements": facts}, allow_nan=False)
 

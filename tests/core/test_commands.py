@@ -1,0 +1,220 @@
+"""Every command for real, on the plugin that `jenga plugins new` writes: right and wrong input, what is printed and kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from jenga_core import cli, plugins, scaffold
+
+
+class Shell:
+    """`jenga` in this process: status, stdout and stderr of a command."""
+
+    def __init__(self, capsys) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *arguments: object, status: int = 0) -> tuple[str, str]:
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(a) for a in arguments])
+        out, err = self.capsys.readouterr()
+        assert (end.value.code or 0) == status, err
+        assert "Traceback" not in err
+        return out, err
+
+
+@pytest.fixture
+def jenga(capsys) -> Shell:
+    return Shell(capsys)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Iterator[Path]:
+    """A folder with an installed plugin `acme-sonar`, first on the path."""
+    root = tmp_path_factory.mktemp("plugin")
+    scaffold.write("acme-sonar", root / "source")
+    package = root / "source" / "src"
+    info = package / "acme_sonar-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.3\nName: acme-sonar\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[jenga.plugins.v1]\nacme-sonar = acme_sonar.plugin\n")
+    sys.path.insert(0, str(package))
+    yield root
+    sys.path.remove(str(package))
+    plugins.forget()
+    for name in [m for m in sys.modules if m.partition(".")[0] == "acme_sonar"]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def trained(site) -> Path:
+    """A folder with the template and, in `model`, a run of two epochs over it."""
+    folder = site / "echoes"
+    for command in (
+        ["init", "acme-sonar", folder, "--rows", 300, "--seed", 3],
+        ["train", folder / "config.yaml", "--output", folder / "model", "--set", "train.epochs=2"],
+    ):
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(c) for c in command])
+        assert not end.value.code
+    return folder
+
+
+def test_list_and_show(site, jenga):
+    assert re.search(
+        r"acme-sonar +acme-sonar 0.1.0 +ok +1 processor, 1 backbone, 1 example", jenga("plugins", "list")[0]
+    )
+    assert "acme-sonar/numbers" in jenga("plugins", "show", "acme-sonar")[0]
+    assert "acme-sonar" in jenga("init", "--list")[0]
+    assert jenga("plugins", "new", "acme-sonar", status=2)[1].startswith("jenga: the name 'acme-sonar' is taken")
+
+
+def test_train_prints_the_folder_on_stdout_and_progress_on_stderr(trained, jenga, tmp_path):
+    out, err = jenga(
+        "train", trained / "config.yaml", "--output", tmp_path / "m", "--set", "train.epochs=1", "--seed", 5
+    )
+    assert out == f"{(tmp_path / 'm').resolve()}\n"
+    assert "epoch 1" in err
+    assert json.loads((tmp_path / "m" / "manifest.json").read_text())["seed"] == 5
+    text = jenga("train", trained / "config.yaml", "--output", tmp_path / "m", status=2)[1]
+    assert "--resume" in text
+
+
+def test_deterministic_is_a_key_of_the_run(trained, jenga, tmp_path):
+    import torch
+
+    try:
+        jenga(
+            "train", trained / "config.yaml", "--output", tmp_path / "m", "--set", "train.epochs=1", "--deterministic"
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert "deterministic: true" in (tmp_path / "m" / "config.yaml").read_text()
+
+
+def test_check(trained, jenga):
+    out, _ = jenga("check", trained / "config.yaml")
+    assert "acme-sonar/numbers" in out
+    assert "parameters" in jenga("check", trained / "config.yaml", "--dry-run")[0]
+    for change, nearest in (
+        ("inputs.echo.columns=[band_11]", "band_1"),
+        ("train.epoch=1", "epochs"),
+        ("backbones.network.kind=acme-sonar/netwrk", "acme-sonar/network"),
+        ("backbones.network.kind=acme-snar/network", "acme-sonar/network"),
+    ):
+        assert f"did you mean: {nearest}" in jenga("check", trained / "config.yaml", "--set", change, status=2)[1]
+
+
+def test_schema_knows_the_plugin(site, jenga):
+    assert "acme-sonar/network" in jenga("schema")[0]
+    assert "dropout" in json.loads(jenga("schema", "acme-sonar/network")[0])["properties"]
+
+
+def test_doctor_answers_in_json(site, jenga, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["doctor", "--json"])
+    findings = json.loads(capsys.readouterr().out)
+    assert {"name", "ok", "text", "cure"} == set(findings[0])
+    assert end.value.code == (0 if all(f["ok"] for f in findings) else 1)
+
+
+def test_evaluate_is_the_runs_own_judgement_and_its_baselines(trained, jenga):
+    out, _ = jenga("evaluate", trained / "model", "--json")
+    answer = json.loads(out.splitlines()[-1])
+    recorded = json.loads((trained / "model" / "metrics.json").read_text())["judgements"][0]
+    assert answer["judgements"][0]["scores"] == recorded["scores"]
+    assert answer["judgements"][0]["baselines"] == recorded["baselines"] != {}
+    assert answer["metrics"]["target.accuracy"] == recorded["scores"]["accuracy"][0]
+    text, _ = jenga("evaluate", trained / "model")
+    assert f"target.accuracy             {recorded['scores']['accuracy'][0]:.4f}" in text
+
+
+def test_evaluate_on_a_file(trained, jenga):
+    answer = json.loads(jenga("evaluate", trained / "model", trained / "echoes.csv", "--json")[0])
+    assert answer["judgements"][0]["rows"] == 300
+    assert answer["judgements"][0]["baselines"] == {}
+    assert "target" in jenga("evaluate", trained / "model", trained / "new_echoes.csv", status=2)[1]
+
+
+def test_predict_keeps_rows_and_order_in_every_format(trained, jenga, tmp_path):
+    rows = pd.read_csv(trained / "new_echoes.csv")
+    out, err = jenga("predict", trained / "model", trained / "new_echoes.csv")
+    (tmp_path / "stdout.csv").write_text(out)
+    assert "20 rows" in err
+    for name in ("a.csv", "b.jsonl", "c.parquet"):
+        assert jenga("predict", trained / "model", trained / "new_echoes.csv", "--output", tmp_path / name)[
+            0
+        ].strip() == str(tmp_path / name)
+    read = {"a.csv": pd.read_csv, "b.jsonl": lambda p: pd.read_json(p, lines=True), "c.parquet": pd.read_parquet}
+    frames = [pd.read_csv(tmp_path / "stdout.csv"), *(f(tmp_path / name) for name, f in read.items())]
+    for frame in frames:
+        pd.testing.assert_frame_equal(frame[list(rows.columns)], rows, check_dtype=False)
+        assert all(c.startswith("target.") for c in frame.columns[len(rows.columns) :])
+        pd.testing.assert_frame_equal(frame, frames[0], check_dtype=False, rtol=1e-6)
+
+
+def test_predict_from_another_format_gives_the_same(trained, jenga, tmp_path):
+    pd.read_csv(trained / "new_echoes.csv").to_parquet(tmp_path / "new.parquet")
+    first = jenga("predict", trained / "model", trained / "new_echoes.csv")[0]
+    assert jenga("predict", trained / "model", tmp_path / "new.parquet")[0] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("band_0,band_1\n1,2\n", "band_2"),
+        ("", "empty"),
+        (",".join(f"band_{i}" for i in range(10)) + "\n", "no rows"),
+        (",".join(f"band_{i}" for i in range(10)) + "\n" + "1," * 9 + "x\n", "x"),
+        (",".join(f"band_{i}" for i in range(10)) + ",target.label\n" + "1," * 10 + "x\n", "target.label"),
+    ],
+)
+def test_predict_refuses_rows_that_do_not_fit(trained, jenga, tmp_path, text, said):
+    (tmp_path / "rows.csv").write_text(text)
+    out, err = jenga("predict", trained / "model", tmp_path / "rows.csv", "--output", tmp_path / "out.csv", status=2)
+    assert said in err
+    assert out == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_report_is_written_anew_and_the_folder_stays_whole(trained, jenga):
+    report = trained / "model" / "report.html"
+    size = report.stat().st_size
+    assert jenga("report", trained / "model")[0].strip() == str(report)
+    assert report.stat().st_size == pytest.approx(size, rel=0.1)
+    jenga("evaluate", trained / "model")
+    whole = report.read_bytes()
+    report.write_text("altered")
+    assert "report.html" in jenga("report", trained / "model", status=2)[1]
+    report.write_bytes(whole)
+
+
+def test_demo_goes_the_whole_way_and_overwrites_nothing(site, jenga, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("demo-acme-sonar", "demo-acme-sonar-2"):
+        out, _ = jenga("demo", "acme-sonar", "--rows", 200)
+        assert f"{folder}/model/report.html" in out
+        assert "target.accuracy" in out
+        assert (tmp_path / folder / "model" / "report.html").exists()
+        assert len(pd.read_csv(tmp_path / folder / "scored-new_echoes.csv")) == 20
+    assert "not empty" in jenga("demo", "acme-sonar", "--output", "demo-acme-sonar", status=2)[1]
+
+
+def test_a_model_whose_plugin_is_gone_names_it(trained, jenga, monkeypatch):
+    monkeypatch.setenv("JENGA_DISABLE_PLUGINS", "acme-sonar")
+    text = jenga("evaluate", trained / "model", status=2)[1]
+    assert "acme-sonar" in text
+    assert "disabled" in text
+
+
+def test_hooks_of_the_loop_are_traced(trained, jenga, tmp_path, monkeypatch):
+    monkeypatch.setenv("JENGA_TRACE_HOOKS", "1")
+    _, err = jenga("train", trained / "config.yaml", "--output", tmp_path / "m", "--set", "train.max_steps=1")
+    assert "run: backward(" in err
