@@ -30,7 +30,11 @@ def install(session: nox.Session, *packages: str, editable: bool = False) -> Non
 
 def quiet(session: nox.Session) -> dict[str, str]:
     """Nothing from the network, and no more threads than the tests' processes can share."""
-    return {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    return {
+        "HF_HUB_OFFLINE": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+    }
 
 
 @nox.session

@@ -19,12 +19,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jenga_core
 import numpy as np
+from scipy.stats import t as student
+
+import jenga_core
 from jenga_core.builtin.metrics import BinaryMetrics
 from jenga_core.run import Run
 from jenga_security.thresholds import conformal
-from scipy.stats import t as student
 
 HERE = Path(__file__).parent
 FILES = {"train": "KDDTrain+_20Percent.txt", "test": "KDDTest+.txt"}

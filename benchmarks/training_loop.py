@@ -15,6 +15,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for both sides: spinning threads make small loops erratic
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -63,7 +64,9 @@ def make(seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(x, columns=[f"x{i}" for i in range(COLUMNS)]).assign(y=y)
 
 
-def jenga(frame: pd.DataFrame, shape: dict[str, int], epochs: int, registry: Registry) -> tuple[list[float], jenga_core.Run]:
+def jenga(
+    frame: pd.DataFrame, shape: dict[str, int], epochs: int, registry: Registry
+) -> tuple[list[float], jenga_core.Run]:
     config = {
         "data": {"rows": {"split": {"validation": 0, "test": 0}}},
         "backbones": {"mlp": {"kind": "security/tabular-mlp", **shape}},
@@ -82,7 +85,7 @@ def jenga(frame: pd.DataFrame, shape: dict[str, int], epochs: int, registry: Reg
     }
     with tempfile.TemporaryDirectory() as folder:
         run = jenga_core.train(config, data=frame, output=folder + "/run", registry=registry, quiet=True)
-    return [b - a for a, b in zip(EpochTimes.starts, EpochTimes.starts[1:], strict=False)], run
+    return [b - a for a, b in itertools.pairwise(EpochTimes.starts)], run
 
 
 def by_hand(run: jenga_core.Run, epochs: int) -> list[float]:
@@ -119,7 +122,7 @@ def by_hand(run: jenga_core.Run, epochs: int) -> list[float]:
             optimizer.step()
             scheduler.step()
             optimizer.zero_grad(set_to_none=True)
-    return [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    return [b - a for a, b in itertools.pairwise(starts)]
 
 
 def main() -> None:
@@ -133,7 +136,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     registry = Registry.of(security=__import__("jenga_security.plugin", fromlist=["plugin"]), bench=Plugin)
     frame = make()
-    print(f"{ROWS:,} rows x {COLUMNS} columns, batches of {BATCH:,}, {options.threads} threads, torch {torch.__version__}")
+    print(
+        f"{ROWS:,} rows x {COLUMNS} columns, batches of {BATCH:,}, {options.threads} threads, torch {torch.__version__}"
+    )
     print(f"MLP of {options.depth} x {options.width}; the medians of 10 epochs, by hand and Jenga in turn")
     print(f"{'pair':>6} {'by hand ms/epoch':>18} {'Jenga ms/epoch':>16} {'ratio':>8}")
     ratios = []
@@ -142,7 +147,9 @@ def main() -> None:
         ours, bare = statistics.median(times), statistics.median(by_hand(run, 10))
         ratios.append(ours / bare)
         print(f"{pair + 1:>6} {1e3 * bare:>18.1f} {1e3 * ours:>16.1f} {ratios[-1]:>8.3f}", flush=True)
-    print(f"ratio: median {statistics.median(ratios):.3f}, lowest {min(ratios):.3f}, highest {max(ratios):.3f} (mark: at most 1.10)")
+    print(
+        f"ratio: median {statistics.median(ratios):.3f}, lowest {min(ratios):.3f}, highest {max(ratios):.3f} (mark: at most 1.10)"
+    )
 
 
 if __name__ == "__main__":

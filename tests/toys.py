@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
+from torch import nn
+
 from jenga_core.api import BackboneSpec, ProcessorSpec, TaskSpec, TrainerHookSpec, hookimpl
 from jenga_core.config import ComponentConfig, TargetConfig
 from jenga_core.contracts import Backbone, Encoded, Features, Processor, Ragged, Task
 from jenga_core.registry import Registry
-from pydantic import Field
-from torch import nn
 
 
 class NumbersConfig(ComponentConfig):
@@ -64,7 +65,10 @@ class Words(Processor):
         texts = cells.iloc[:, 0]
         present = texts.notna().to_numpy()
         ids = Ragged.of(
-            [[numbers.get(w, 1) for w in str(t).split()] if here else [] for t, here in zip(texts, present, strict=True)],
+            [
+                [numbers.get(w, 1) for w in str(t).split()] if here else []
+                for t, here in zip(texts, present, strict=True)
+            ],
             dtype=np.int64,
         )
         return Encoded({"ids": ids}, present & (ids.lengths() > 0), lengths=ids.lengths())
@@ -138,7 +142,9 @@ class TagMetrics:
     directions = {"accuracy": "max"}
 
     def compute(self, output: Any, target: Any) -> dict[str, float]:
-        found = np.concatenate([output["probability"].take(np.array([i])).values.argmax(-1) for i in range(len(target["y"]))])
+        found = np.concatenate(
+            [output["probability"].take(np.array([i])).values.argmax(-1) for i in range(len(target["y"]))]
+        )
         return {"accuracy": float((found == target["y"].values).mean())}
 
     def figures(self, output: Any, target: Any) -> list[Any]:
@@ -254,7 +260,9 @@ class ToyPlugin:
     @hookimpl
     def jenga_register_processors() -> list[ProcessorSpec]:
         return [
-            ProcessorSpec(name="numbers", factory="toys:Numbers", config="toys:NumbersConfig", emits="numbers", summary="n"),
+            ProcessorSpec(
+                name="numbers", factory="toys:Numbers", config="toys:NumbersConfig", emits="numbers", summary="n"
+            ),
             ProcessorSpec(name="words", factory="toys:Words", config="toys:NumbersConfig", emits="tokens", summary="w"),
         ]
 

@@ -1,6 +1,6 @@
 """Run by torchrun: one global batch over the ranks, then the gradients and a whole training run as files.
 
-    torchrun --nproc-per-node 2 ddp_script.py FOLDER
+torchrun --nproc-per-node 2 ddp_script.py FOLDER
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import toys
 import torch
 
 import jenga_core
-from jenga_core.run import open_run
+import toys
+from jenga_core.opening import open_run
 from jenga_core.training import Defaults, prepare, train_step
 
 
@@ -32,7 +32,15 @@ def config(**train: Any) -> dict[str, Any]:
             "place": {"kind": "core/classification", "target": "place"},
             "amount": {"kind": "core/regression", "target": "amount"},
         },
-        "train": {"epochs": 2, "batch_size": 12, "accumulate": 2, "bootstrap": 0, "baselines": False, "device": "cpu", **train},
+        "train": {
+            "epochs": 2,
+            "batch_size": 12,
+            "accumulate": 2,
+            "bootstrap": 0,
+            "baselines": False,
+            "device": "cpu",
+            **train,
+        },
     }
 
 
@@ -73,7 +81,9 @@ def main() -> None:
     rows = skewed(run)
     train_step(run, wrapped, [(0, ("rows", rows))])
     one = dict(catch.seen)
-    train_step(run, wrapped, [(1, ("rows", rows[:1])), (2, ("rows", rows))])  # the last rank has no row in the first batch
+    train_step(
+        run, wrapped, [(1, ("rows", rows[:1])), (2, ("rows", rows))]
+    )  # the last rank has no row in the first batch
     if run.rank == 0:
         torch.save({"first": one, "second": catch.seen}, folder / "gradients.pt")
     done = jenga_core.train(config(), data=frame(), output=folder / "run", registry=toys.registry(), quiet=True)

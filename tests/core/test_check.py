@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from jenga_core.api import BackboneSpec, ProcessorSpec, hookimpl
 from jenga_core.check import CheckReport, check
 from jenga_core.reading import read

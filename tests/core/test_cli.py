@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jenga_core import cli
 from jenga_core.commands import CORE, NAMES
 from jenga_core.commands.scores import as_json, lines

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from jenga_core import cli, plugins, scaffold
 
 QUICK = ("--set", "train.epochs=1", "--set", "train.bootstrap=0", "--set", "train.baselines=false")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jenga_core
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+
+import jenga_core
 import toys
 from jenga_core.model import Step
-from jenga_core.run import Run, open_run
+from jenga_core.opening import open_run
+from jenga_core.run import Run
 from jenga_core.training import Defaults, prepare, train_step
 
 
@@ -128,9 +130,13 @@ def test_a_mixed_batch_is_the_sum_of_its_homogeneous_parts(tmp_path: Path, fusio
 
 
 def test_rows_that_lack_an_input_or_all_are_predicted_or_said_to_be_missing(tmp_path: Path) -> None:
-    jenga_core.train(multimodal(), data=multimodal_frame(), output=tmp_path / "run", registry=toys.registry(), quiet=True)
+    jenga_core.train(
+        multimodal(), data=multimodal_frame(), output=tmp_path / "run", registry=toys.registry(), quiet=True
+    )
     predictor = jenga_core.load(tmp_path / "run", registry=toys.registry())
-    frame = pd.DataFrame({"a": [1.0, None, None], "b": [0.0, None, None], "text": [None, "anna na juma", None]}, index=[7, 3, 9])
+    frame = pd.DataFrame(
+        {"a": [1.0, None, None], "b": [0.0, None, None], "text": [None, "anna na juma", None]}, index=[7, 3, 9]
+    )
     found = predictor.predict(frame)
     assert list(found.index) == [7, 3, 9]
     assert found["place.label"].notna().tolist() == [True, True, False]
@@ -148,7 +154,9 @@ def two_tables(sampling: Any) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize("sampling", ["sequential", "round_robin", "proportional", {"kind": "temperature", "temperature": 3}])
+@pytest.mark.parametrize(
+    "sampling", ["sequential", "round_robin", "proportional", {"kind": "temperature", "temperature": 3}]
+)
 def test_two_tables_train_together_and_a_backbone_runs_only_for_its_own(tmp_path: Path, sampling: Any) -> None:
     data = {"rows": toys.numbers_frame(), "texts": toys.words_frame(60)}
     run, wrapped = opened(two_tables(sampling), data, tmp_path / "run")
@@ -174,7 +182,9 @@ def test_token_targets_are_learned_and_judged_through_predict(tmp_path: Path) ->
 
 def test_predictions_are_the_same_numbers_before_saving_and_after_loading(tmp_path: Path) -> None:
     frame = toys.numbers_frame()
-    run = jenga_core.train(toys.numbers_config(), data=frame, output=tmp_path / "run", registry=toys.registry(), quiet=True)
+    run = jenga_core.train(
+        toys.numbers_config(), data=frame, output=tmp_path / "run", registry=toys.registry(), quiet=True
+    )
     from jenga_core.scoring import score
 
     rows = np.arange(len(frame))
@@ -210,8 +220,12 @@ def test_events_come_once_and_in_order(tmp_path: Path) -> None:
 def test_a_hook_that_fails_stops_the_run_and_is_named(tmp_path: Path, event: str) -> None:
     config = toys.numbers_config(epochs=1)
     config["hooks"] = [{"kind": "toy/probe", "fail_at": event}]
-    with pytest.raises(jenga_core.JengaError, match=f"toy/probe failed in {event}: ValueError: the probe was told to fail"):
-        jenga_core.train(config, data=toys.numbers_frame(), output=tmp_path / "run", registry=toys.registry(), quiet=True)
+    with pytest.raises(
+        jenga_core.JengaError, match=f"toy/probe failed in {event}: ValueError: the probe was told to fail"
+    ):
+        jenga_core.train(
+            config, data=toys.numbers_frame(), output=tmp_path / "run", registry=toys.registry(), quiet=True
+        )
     assert toys.Probe.events[-1] == "on_exception"
     assert not (tmp_path / "run" / "manifest.json").exists()
 

@@ -50,7 +50,9 @@ def test_two_processes_equal_one(both: tuple[dict, dict, Path], which: str) -> N
         other = two[which][name]
         assert (value is None) == (other is None), name
         if value is not None:
-            torch.testing.assert_close(other, value, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+            torch.testing.assert_close(
+                other, value, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+            )
 
 
 @pytest.mark.slow

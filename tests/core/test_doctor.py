@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from jenga_core import doctor
 from jenga_core.plugins import PluginRecord
 

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
 from jenga_core.api import BackboneSpec, ProcessorSpec, hookimpl
 from jenga_core.errors import PluginError
 from jenga_core.estimator import JengaClassifier, JengaRegressor, components
 from jenga_core.registry import Registry
-from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 pytest.importorskip("jenga_security", reason="the estimators need a plugin that reads tables")
 # Check -> why it is expected to fail; everything else must pass.

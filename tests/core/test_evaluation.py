@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from jenga_core.builtin.baselines import classification_baselines
 from jenga_core.builtin.metrics import BinaryMetrics, ClassificationMetrics, RegressionMetrics
 from jenga_core.contracts import Classical, Metrics, Ragged

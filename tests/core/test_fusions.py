@@ -6,10 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from jenga_core.builtin.fusions import AttentionFusion, ConcatFusion, MeanFusion
 from jenga_core.builtin.part_config import AttentionConfig, ConcatConfig, MeanConfig
 from jenga_core.contracts import Features
-from pydantic import ValidationError
 
 FUSIONS = [(ConcatFusion, ConcatConfig), (AttentionFusion, AttentionConfig), (MeanFusion, MeanConfig)]
 DIMS = {"keys": 6, "a.b": 8}  # names that torch.nn.ModuleDict refuses

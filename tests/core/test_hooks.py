@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from jenga_core.builtin.balancing import DwaBalancing, FixedBalancing, UncertaintyBalancing
 from jenga_core.builtin.hooks import EarlyStopping, Ema, GradientStatistics
 from jenga_core.builtin.part_config import (
@@ -20,7 +22,6 @@ from jenga_core.builtin.part_config import (
     UncertaintyBalancingConfig,
 )
 from jenga_core.errors import UserError
-from torch import nn
 
 
 class Model(nn.Module):

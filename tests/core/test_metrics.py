@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as sk
+
 from jenga_core.builtin.metrics import BinaryMetrics, ClassificationMetrics, RegressionMetrics, calibration_error
 from jenga_core.builtin.plots import CELLS, confusion, thin
-from sklearn import metrics as sk
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

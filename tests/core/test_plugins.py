@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jenga_core import plugins
 from jenga_core.api import (
     BackboneSpec,

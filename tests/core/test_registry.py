@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jenga_core.api import (
     BackboneSpec,
     ExampleSpec,

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jenga_core.builtin.metrics import ClassificationMetrics, RegressionMetrics
 from jenga_core.card import rows_of, text
 from jenga_core.evaluation import Judgement, Score, judge

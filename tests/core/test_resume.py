@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jenga_core
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
+
+import jenga_core
 import toys
 from jenga_core import checkpoint, files
 from jenga_core.errors import CheckpointError, UserError
-from safetensors.numpy import load_file
 
 HERE = Path(__file__).parent
 HOOKS = [
@@ -98,7 +99,7 @@ def test_ten_kills_at_random_moments_in_one_run(straight: Path) -> None:
         resume = (folder / "log.jsonl").exists()
         process = start(straight, name, resume=resume, kill_at=None)
         if kills == 10:
-            out, err = process.communicate(timeout=300)
+            _, err = process.communicate(timeout=300)
             assert process.returncode == 0, err
             break
         _wait_until_it_steps(folder, process)
@@ -145,7 +146,12 @@ def interrupted_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def train_here(output: Path, *, resume: bool, **changes: Any) -> Any:
     return jenga_core.train(
-        config(**changes), data=toys.numbers_frame(), output=output, resume=resume, registry=toys.registry(), quiet=False
+        config(**changes),
+        data=toys.numbers_frame(),
+        output=output,
+        resume=resume,
+        registry=toys.registry(),
+        quiet=False,
     )
 
 
@@ -308,7 +314,9 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 def test_keep_and_after(tmp_path: Path) -> None:
     made = config()
     made["train"]["checkpoint"] = {"steps": 2, "keep": 3, "after": "keep"}
-    run = jenga_core.train(made, data=pd.DataFrame(toys.numbers_frame()), output=tmp_path / "run", registry=toys.registry(), quiet=True)
+    run = jenga_core.train(
+        made, data=pd.DataFrame(toys.numbers_frame()), output=tmp_path / "run", registry=toys.registry(), quiet=True
+    )
     kept = sorted(p.name for p in (run.folder / "checkpoints").glob("*.pt"))
     assert len(kept) == 3
     assert kept[-1] == f"step-{run.step - run.step % 2:08d}.pt"

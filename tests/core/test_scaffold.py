@@ -7,10 +7,11 @@ import sys
 import tomllib
 from pathlib import Path
 
-import jenga_core
 import numpy as np
 import pandas as pd
 import pytest
+
+import jenga_core
 from jenga_core import scaffold
 from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec
 from jenga_core.errors import UserError

@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from jenga_core.builtin.source_config import CsvConfig, JsonConfig, JsonlConfig, ParquetConfig
 from jenga_core.builtin.sources import CsvSource, JsonlSource, JsonSource, ParquetSource
 from jenga_core.errors import DataError
-from pydantic import ValidationError
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

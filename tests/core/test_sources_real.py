@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from jenga_core.builtin.source_config import CsvConfig
 from jenga_core.config import DataConfig, SplitConfig
 from jenga_core.errors import DataError

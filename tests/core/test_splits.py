@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from jenga_core.config import SplitConfig
 from jenga_core.errors import ConfigError, DataError
 from jenga_core.splits import NAMES, split_rows

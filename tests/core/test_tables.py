@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from jenga_core.builtin.source_config import CsvConfig
 from jenga_core.config import DataConfig, SplitConfig
 from jenga_core.contents import Part, digest, joined, tidy

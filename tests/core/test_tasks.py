@@ -12,15 +12,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy import sparse
+from sklearn.utils.class_weight import compute_class_weight
+
 from jenga_core.builtin.baselines import Inputs, binary_baselines, classification_baselines, regression_baselines
 from jenga_core.builtin.labels import NO_LABEL, UNKNOWN, LabelMap
 from jenga_core.builtin.task_config import ClassificationConfig, RegressionConfig
 from jenga_core.builtin.tasks import ClassificationTask, RegressionTask
 from jenga_core.contracts import Batch, Classical, Features, HeadContext, View
 from jenga_core.errors import DataError
-from pydantic import ValidationError
-from scipy import sparse
-from sklearn.utils.class_weight import compute_class_weight
 
 
 def frame(*labels: Any, column: str = "label") -> pd.DataFrame:

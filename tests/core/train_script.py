@@ -14,8 +14,9 @@ import signal
 import sys
 from typing import Any
 
-import jenga_core
 import pandas as pd
+
+import jenga_core
 import toys
 from jenga_core import training
 

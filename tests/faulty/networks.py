@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
+
 from jenga_core.builtin.fusions import MeanFusion
 from jenga_core.builtin.part_config import MeanConfig
 from jenga_core.contracts import Features
 from jenga_core.testing.doubles.backbones import Network, Reader
-from torch import nn
 
 
 class WrongWidth(Network):

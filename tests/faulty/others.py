@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from jenga_core.api import hookimpl
 from jenga_core.builtin.config import CsvConfig
 from jenga_core.builtin.sources import CsvSource

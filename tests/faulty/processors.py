@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from jenga_core.contracts import Encoded
 from jenga_core.testing.doubles.processors import Numbers
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from jenga_core.check import check, dry_run
 from jenga_core.cli import main
 from jenga_core.reading import read, schema

@@ -8,12 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from jenga_core.contracts import Batch, Features, HeadContext, View
 from jenga_core.errors import DataError
 from jenga_security.config import AnomalyConfig
 from jenga_security.tasks import AnomalyTask
 from jenga_security.thresholds import best_f1, conformal
-from pydantic import ValidationError
 
 
 def frame(*labels):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jenga_security.cells import ABSENT, INFINITE, NUMBER, TEXT, name, names, numbers
 
 CELLS = [

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
 from jenga_security.examples.flows import ATTACKS, flows
 from jenga_security.examples.network_threats import write
 

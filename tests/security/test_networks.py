@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from jenga_security.backbones import TabularMlp, TabularResnet
 from jenga_security.config import MlpConfig, ResnetConfig
 

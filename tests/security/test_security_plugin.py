@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 
 import pytest
+
 from jenga_security import plugin
 
 SPECS = [

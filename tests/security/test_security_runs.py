@@ -2,10 +2,11 @@
 
 import json
 
-import jenga_core
 import numpy as np
 import pandas as pd
 import pytest
+
+import jenga_core
 from jenga_core.errors import DataError
 from jenga_security.examples.flows import flows
 from jenga_security.examples.network_threats import write

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from jenga_core.errors import DataError
 from jenga_security.columns import FIRST, MISSING, UNSEEN
 from jenga_security.config import TableConfig
 from jenga_security.processors import TableProcessor
-from pydantic import ValidationError
 
 RNG = np.random.default_rng(0)
 

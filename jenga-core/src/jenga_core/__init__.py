@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "train": "training",
-    "Run": "training",
+    "Run": "run",
     "load": "inference",
     "Predictor": "inference",
     "evaluate": "inference",
@@ -29,11 +29,16 @@ _LAZY = {
 __all__ = ["__version__", *sorted(_LAZY)]
 
 if TYPE_CHECKING:
-    from .errors import JengaError, UserError
-    from .estimator import JengaClassifier, JengaRegressor
-    from .inference import Predictor, evaluate, load
-    from .reading import read_config
-    from .training import Run, train
+    from .errors import JengaError as JengaError
+    from .errors import UserError as UserError
+    from .estimator import JengaClassifier as JengaClassifier
+    from .estimator import JengaRegressor as JengaRegressor
+    from .inference import Predictor as Predictor
+    from .inference import evaluate as evaluate
+    from .inference import load as load
+    from .reading import read_config as read_config
+    from .run import Run as Run
+    from .training import train as train
 
 
 def __getattr__(name: str) -> Any:

@@ -66,8 +66,9 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"does not fit the model that its config describes: {error}", where=str(path)) from error
     if missing or unexpected:
+        names = f"missing {sorted(missing)[:3]}, unexpected {sorted(unexpected)[:3]}"
         raise ArtifactError(
-            f"does not fit the model that its config describes: missing {sorted(missing)[:3]}, unexpected {sorted(unexpected)[:3]}",
+            f"does not fit the model that its config describes: {names}",
             where=str(path),
         )
     bad = _not_finite(model)

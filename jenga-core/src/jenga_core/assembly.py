@@ -118,7 +118,7 @@ class Events:
         self._manager.add_hookspecs(LoopSpecs)
         # pluggy calls the last registered first; the defaults are marked trylast and must be registered last of all,
         # or a hook's own trylast implementation would run after them, that is never.
-        for name, hook in reversed(hooks.items()):
+        for name, hook in reversed(list(hooks.items())):
             self._manager.register(hook, name)
         if defaults is not None:
             self._manager.register(defaults, "core/defaults")

@@ -94,7 +94,7 @@ def _broken(path: Path) -> str | None:
 
 def random_state() -> dict[str, Any]:
     """State of every generator a model may draw from, as tensors and plain values."""
-    name, keys, pos, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    name, keys, pos, has_gauss, cached = np.random.get_state(legacy=True)
     version, internal, gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),

@@ -26,18 +26,21 @@ class EncodedTable:
 
     @property
     def usable(self) -> Array:
-        return np.logical_or.reduce([e.present for e in self.inputs.values()])
+        found: Array = np.logical_or.reduce([e.present for e in self.inputs.values()])
+        return found
 
     def labelled(self, task: str, split: str) -> Array:
         """Rows of a split that have an input and a usable label of `task`."""
         rows = self.splits[split]
-        return rows[(self.usable & self.targets[task].present)[rows]]
+        found: Array = rows[(self.usable & self.targets[task].present)[rows]]
+        return found
 
     def trainable(self, split: str = "train") -> Array:
         """Rows of a split that have an input and at least one label."""
         any_label = np.logical_or.reduce([t.present for t in self.targets.values()])
         rows = self.splits[split]
-        return rows[(self.usable & any_label)[rows]]
+        found: Array = rows[(self.usable & any_label)[rows]]
+        return found
 
     def lengths(self) -> Array | None:
         """The longest input of each row, or None where all rows are equally long."""

@@ -204,7 +204,7 @@ def _require_plugins(manifest: Mapping[str, Any], registry: Registry) -> None:
         record = known.get(owner["plugin"])
         if record is None:
             raise ArtifactError(
-                f"needs {kind}, which plugin {owner['plugin']!r} ({owner['dist']} {owner['version']}) provides; it is not installed",
+                f"needs {kind} of plugin {owner['plugin']!r} ({owner['dist']} {owner['version']}), which is not installed",
                 next=f"pip install {owner['dist']}=={owner['version']}",
             )
 

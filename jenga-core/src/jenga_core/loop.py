@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .contracts import Batch
-    from .training import Run
+    from .run import Run
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -72,7 +72,7 @@ class LoopSpecs:
     def add_losses(
         self, run: Run, batch: Batch, outputs: Mapping[str, Mapping[str, Tensor]], scale: Mapping[str, float]
     ) -> Mapping[str, Tensor] | None:
-        """More loss terms, by name; merged over all hooks. Sums over units must be multiplied by `scale[task]` (world / count)."""
+        """More loss terms, by name; merged over all hooks. Multiply sums over units by `scale[task]` (world / count)."""
 
     @hookspec(firstresult=True)
     def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:

@@ -123,7 +123,7 @@ class Step(nn.Module):
     Returns {"": combined loss, term: loss, ...}; every term is already divided by the window's count.
     """
 
-    def __init__(self, model: nn.Module, tasks: Mapping[str, Task], hook: Any, run: Any, world: int) -> None:
+    def __init__(self, model: Model, tasks: Mapping[str, Task], hook: Any, run: Any, world: int) -> None:
         super().__init__()
         self.model, self.tasks, self.hook, self.run, self.world = model, tasks, hook, run, world
 
@@ -142,4 +142,4 @@ class Step(nn.Module):
     def _link(self, scale: Mapping[str, float]) -> Tensor:
         """A rank without a row still takes part in the reduction: zero times a head that other ranks train in this window."""
         heads = self.model.heads
-        return sum((0.0 * p.sum() for n in scale for p in heads[n].parameters()), torch.zeros(()))  # type: ignore[operator, index, union-attr, return-value]
+        return sum((0.0 * p.sum() for n in scale for p in heads[n].parameters()), torch.zeros(()))

@@ -11,9 +11,10 @@ from typing import Any
 from . import artifact
 from .contracts import Array
 from .files import publish_json
+from .opening import relative
 from .reading import dump_config
 from .report import write_card, write_report
-from .run import Run, relative
+from .run import Run
 
 
 def publish_run(run: Run, *, report: bool = True) -> None:
@@ -23,7 +24,7 @@ def publish_run(run: Run, *, report: bool = True) -> None:
     """
     folder, parts = run.folder, run.data.parts
     artifact.save_weights(folder, run.model)
-    artifact.write_state(folder, {f"backbones/{n}": b.saved() for n, b in run.model.backbones.items()})  # type: ignore[operator, misc]
+    artifact.write_state(folder, {f"backbones/{n}": saved(b) for n, b in run.model.backbones.items()})
     artifact.write_state(folder, {f"processors/{n}": p.state() for n, p in parts.processors.items()})
     artifact.write_state(folder, {f"tasks/{n}": t.state() for n, t in parts.tasks.items()})
     publish_json(folder / "columns.json", {name: _columns(run, name) for name in run.tables})
@@ -36,6 +37,11 @@ def publish_run(run: Run, *, report: bool = True) -> None:
     write_card(folder, judgements=run.judgements, manifest=facts, config=config)
     artifact.seal(folder, facts)
     run.progress.say(f"model folder: {folder}")
+
+
+def saved(backbone: Any) -> dict[str, Any]:
+    """The architecture of one backbone as JSON."""
+    return dict(backbone.saved())
 
 
 def _columns(run: Run, table: str) -> dict[str, Any]:

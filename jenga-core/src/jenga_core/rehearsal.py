@@ -14,8 +14,9 @@ from torch import nn
 
 from .config import RunConfig
 from .contracts import Array, Batch
+from .opening import open_run, relative
 from .registry import Registry
-from .run import Run, open_run, relative
+from .run import Run
 from .scoring import require_rows, score
 from .training import Defaults, check_monitor, prepare, train_step
 

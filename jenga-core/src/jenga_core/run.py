@@ -1,14 +1,12 @@
-"""The state of one run, and how it is opened: config -> tables -> components -> `Run`."""
+"""The state of one run: what hooks read, what a checkpoint keeps, what the log says."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,26 +14,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState, GradientState
+from accelerate import Accelerator
 
-from . import checkpoint
-from .assembly import Events, build_events, build_model, build_parts, load_tables
+from .assembly import Events
 from .config import RunConfig
 from .contracts import Array
-from .data import Data, EncodedTable
-from .errors import UserError
+from .data import Data
 from .evaluation import Judgement
 from .files import publish
 from .model import Model
 from .progress import Reporter
-from .reading import dump_config, read_config
 from .registry import Registry
 from .scoring import Place
 from .tables import Table
 
 _POSITION = ("step", "epoch", "window", "stop", "metrics", "best", "notes", "evaluated_at")
-MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 @dataclass(eq=False)
@@ -244,197 +237,3 @@ def _cut_log(path: Path, step: int) -> None:
 
 def digests(tables: Mapping[str, Table]) -> dict[str, str]:
     return {name: table.digest for name, table in tables.items()}
-
-
-# -------------------------------------------------------------------- opening
-
-
-def open_run(
-    config: RunConfig | Mapping[str, Any] | str | Path,
-    *,
-    data: Any,
-    output: str | Path | None,
-    resume: bool,
-    seed: int | None,
-    overrides: Sequence[str],
-    registry: Registry | None,
-    quiet: bool,
-    defaults: Any,
-) -> Run:
-    """Everything before the first step: nothing is written before config and data have been found sound."""
-    registry = registry or Registry.discover()
-    base = Path(config).resolve().parent if isinstance(config, str | Path) else Path.cwd()
-    overrides = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
-    if not isinstance(config, RunConfig):
-        config = read_config(config, overrides=overrides, registry=registry)
-    elif seed is not None:
-        config = config.model_copy(update={"seed": seed})
-    accelerator = start_accelerator(config)
-    folder = _folder(config, output, resume, accelerator)
-    progress = Reporter(silent=quiet or accelerator.process_index > 0)
-    state = checkpoint.newest(folder / "checkpoints", progress.say) if resume else None
-    given = _given(config, data)
-    tables = load_tables(config, registry, base=base, given=given)
-    _check_same(folder, config, tables, state, base, accelerator.num_processes)
-    seed_everything(config)
-    parts = build_parts(config, registry)
-    encoded = {}
-    for name, table in tables.items():
-        parts.fit(name, table.frame, table.splits["train"])
-        encoded[name] = encode(config, parts, table)
-    model = build_model(config, registry, parts)
-    hook = build_events(config, registry, parts, defaults)
-    run = Run(config, folder, base, registry, accelerator, progress, tables, Data(parts, encoded), model, hook, state)
-    hook.on_model_built(run=run, model=model)
-    _seed(config.seed + run.rank)  # equal weights on every rank, different dropout
-    if (folder / "manifest.json").exists():
-        run.finished = True
-        progress.say(f"{folder} has finished; nothing to resume")
-        return run
-    _begin(run)
-    return run
-
-
-def encode(config: RunConfig, parts: Any, table: Table) -> EncodedTable:
-    columns = {i: config.feature_columns(i, list(table.frame.columns)) for i in config.inputs_of(table.name)}
-    encoded: EncodedTable = parts.encode(table.name, table.frame, table.splits, columns, labels=True)
-    return encoded
-
-
-def _given(config: RunConfig, data: Any) -> dict[str, Any]:
-    """`data=` of the Python API as {table: ...}. One table: the frame itself, or {split: frame}, will do."""
-    if data is None:
-        return {}
-    if not isinstance(data, Mapping) or (len(config.data) == 1 and set(data) <= {"train", "validation", "test"}):
-        if len(config.data) > 1:
-            raise UserError("several tables: give data as {table: frame}", allowed=list(config.data))
-        return {next(iter(config.data)): data}
-    return dict(data)
-
-
-def start_accelerator(config: RunConfig) -> Accelerator:
-    """Accelerate keeps its settings in process-wide state: a second run of one process may want others."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
-    if config.train.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(config.train.deterministic)
-    return Accelerator(
-        mixed_precision=MODES[config.train.precision],
-        cpu=config.train.device == "cpu",
-        log_with=list(config.train.trackers) or None,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-
-
-def seed_everything(config: RunConfig) -> None:
-    _seed(config.seed)
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelerator: Accelerator) -> Path:
-    runs = Path("runs") / config.project
-    if output is None and resume:
-        found = sorted(p.parent for p in runs.glob("*/log.jsonl"))
-        if not found:
-            raise UserError(f"no run to resume under {runs}", next="give its folder with --output DIR")
-        output = found[-1]
-    if output is None:
-        output = runs / time.strftime("%Y%m%d-%H%M%S")
-        if accelerator.num_processes > 1:
-            names = [str(output)]
-            torch.distributed.broadcast_object_list(names)
-            output = names[0]
-    folder = Path(output).resolve()
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if taken and not resume and accelerator.process_index == 0:
-        is_run = (folder / "log.jsonl").exists()
-        raise UserError(
-            "already holds a run" if is_run else "is not empty",
-            where=str(folder),
-            next="--resume continues it; another --output starts afresh"
-            if is_run
-            else "give an --output that does not exist",
-        )
-    if resume and not (folder / "log.jsonl").exists():
-        raise UserError("holds no run to resume", where=str(folder), next="leave --resume out to start one")
-    accelerator.wait_for_everyone()
-    return folder
-
-
-def _check_same(
-    folder: Path,
-    config: RunConfig,
-    tables: Mapping[str, Table],
-    state: Mapping[str, Any] | None,
-    base: Path,
-    world: int,
-) -> None:
-    """A resumed run must be the run that was started: same config, same data, same number of processes."""
-    path = folder / "config.yaml"
-    if path.exists() and path.read_text(encoding="utf-8") != dump_config(relative(config, base, folder)):
-        raise UserError("the configuration differs from the one this run was started with", where=str(path),
-                        next=f"jenga train {path} --output {folder} --resume")  # fmt: skip
-    if state is None:
-        return
-    for name, digest in digests(tables).items():
-        if state["data"].get(name) != digest:
-            raise UserError(f"table {name!r} has changed since the run was started", where=str(folder),
-                            next="start a new run without --resume")  # fmt: skip
-    if state["world"] != world:
-        raise UserError(f"the run was started with {state['world']} processes and cannot go on exactly with {world}",
-                        where=str(folder))  # fmt: skip
-
-
-def relative(config: RunConfig, base: Path, folder: Path) -> RunConfig:
-    """The config as it is saved in `folder`: data paths relative to it, so that it can be used from there."""
-
-    def move(path: str) -> str:
-        return os.path.relpath(base / path, folder)
-
-    tables = {}
-    for name, section in config.data.items():
-        path: Any = section.path
-        if isinstance(path, dict):
-            path = {split: [move(p) for p in paths] for split, paths in path.items()}
-        elif path is not None:
-            path = [move(p) for p in path]
-        tables[name] = section.model_copy(update={"path": path})
-    return config.model_copy(update={"data": tables})
-
-
-def _begin(run: Run) -> None:
-    """Create the folder and say what goes in."""
-    if run.rank == 0:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        publish(run.folder / "config.yaml", dump_config(relative(run.config, run.base, run.folder)).encode())
-    run.wait()
-    if run.config.train.trackers:
-        run.accelerator.init_trackers(run.config.project, config={"seed": run.config.seed})
-    if run.state is None:
-        run.log(
-            "start",
-            seed=run.config.seed,
-            world=run.world,
-            device=str(run.accelerator.device),
-            threads=torch.get_num_threads(),
-        )
-    for name, table in run.tables.items():
-        sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in table.splits.items())
-        run.progress.say(f"{name}: {sizes}")
-        for text in table.notes:
-            run.note(f"{name}: {text}")
-        encoded = run.data.tables[name]
-        lost = [(f"task {t}", e) for t, e in encoded.targets.items()] + [
-            (f"input {i}", e) for i, e in encoded.inputs.items()
-        ]
-        for what, part in lost:
-            for reason, count in part.excluded.items():
-                if count:
-                    run.note(f"{name}: {what}: {count:,} of {encoded.size:,} rows excluded: {reason}")

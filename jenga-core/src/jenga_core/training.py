@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from .config import EveryConfig, RunConfig
 from .contracts import Array, Batch
 from .errors import TrainingError, UserError, nearest
 from .model import Step
+from .opening import open_run
 from .registry import Registry
-from .run import Run, open_run
+from .run import Run as Run
 from .sampling import plan
 from .scoring import judgements, metrics_of, require_rows, score
 
@@ -197,15 +198,24 @@ def _windows(run: Run) -> list[Window]:
     return [numbered[i : i + size] for i in range(0, len(numbered), size)]
 
 
+_SHAPES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+}
+
+
 def schedule(options: Any, total: int) -> Any:
     """Factor of the peak learning rate after `step` optimizer steps."""
-    warm = options.warmup_steps or round(options.warmup_ratio * total)
+    warm: int = options.warmup_steps or round(options.warmup_ratio * total)
+
+    shape = _SHAPES[options.kind]
 
     def factor(step: int) -> float:
         if step < warm:
-            return (step + 1) / (warm + 1)
+            return float(step + 1) / (warm + 1)
         done = min((step - warm) / max(total - warm, 1), 1.0)
-        return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[options.kind]
+        return shape(done)
 
     return factor
 

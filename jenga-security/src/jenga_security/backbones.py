@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Any, cast
 
 import torch
-from jenga_core.contracts import Backbone, Features
 from torch import Tensor, nn
+
+from jenga_core.contracts import Backbone, Features
 
 from .config import MlpConfig, ResnetConfig
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from jenga_core.config import ComponentConfig, Section, TargetConfig
 from pydantic import BeforeValidator, Field, model_validator
+
+from jenga_core.config import ComponentConfig, Section, TargetConfig
 
 Label = str | bool | int
 

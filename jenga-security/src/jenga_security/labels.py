@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from jenga_core.errors import DataError, nearest
 
 from .cells import name, names, row_of

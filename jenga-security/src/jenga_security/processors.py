@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
+
 from jenga_core.contracts import Classical, Encoded, Processor, Purpose
 from jenga_core.errors import DataError, nearest
-from torch import Tensor
 
 from . import cells as read
 from .columns import FIRST, MISSING, UNSEEN, Categories, Numbers, fit_column, read_column

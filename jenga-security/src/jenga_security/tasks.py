@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor, nn
+
 from jenga_core.api import hookimpl
 from jenga_core.builtin.baselines import binary_baselines
 from jenga_core.builtin.metrics import BinaryMetrics
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from jenga_core.errors import DataError
-from torch import Tensor, nn
 
 from .config import AnomalyConfig, TargetRate
 from .labels import Labels

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from jenga_core.errors import DataError
 
 Array = np.ndarray[Any, Any]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+from pydantic import Field
+
 from jenga_core.api import BackboneSpec, FusionSpec, ProcessorSpec, SourceSpec, TaskSpec, TrainerHookSpec
 from jenga_core.config import ComponentConfig, Section, TargetConfig, TaskConfig
 from jenga_core.errors import PluginError, nearest
-from pydantic import Field
 
 
 class CsvConfig(ComponentConfig):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from jenga_core.config import RunConfig, Section
 from jenga_core.errors import ConfigError
 from jenga_core.reading import dump_config, read, read_config, stratify_column

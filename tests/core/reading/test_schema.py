@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from jenga_core.config import RunConfig, TrainConfig
 from jenga_core.errors import PluginError
 from jenga_core.reading import schema

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from jenga_core.errors import ConfigError
 from jenga_core.reading import read_config
 

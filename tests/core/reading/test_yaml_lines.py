@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from jenga_core.errors import ConfigError
 from jenga_core.reading import read_config
 from jenga_core.reading.yaml_lines import MOST_BYTES, parse, read_text
