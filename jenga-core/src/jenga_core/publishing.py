@@ -52,7 +52,7 @@ def _columns(run: Run, table: str) -> dict[str, Any]:
 
 
 def metrics_json(run: Run) -> dict[str, Any]:
-    """{"test": {task: judgement}, "best": ..., "validation": {...}}; undefined metrics are null."""
+    """{"judgements": [...], "best": ..., "last_validation": {...}, "stopped": ...}; undefined metrics are null."""
     validation = {k: (v if v == v else None) for k, v in run.metrics.items()}
     return {
         "judgements": [j.to_json() for j in run.judgements],
