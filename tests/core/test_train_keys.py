@@ -11,7 +11,10 @@ import torch
 
 import jenga_core
 import toys
+from jenga_core.api import hookimpl
+from jenga_core.errors import TrainingError
 from jenga_core.run import Run
+from jenga_core.training import Defaults
 
 
 def trained(folder: Path, config: dict[str, Any] | None = None, data: Any = None, **train: Any) -> Run:
@@ -48,3 +51,44 @@ def test_a_logged_loss_is_the_mean_over_the_steps_that_had_it(tmp_path: Path) ->
     run.step = 4
     run.record_losses({"amount": torch.tensor(5.0)})
     assert lines(run, "train")[-1]["losses"] == {"label": 3.0, "amount": 5.0}
+
+
+# ------------------------------------------------------------------ what is not finite is never saved
+
+
+def nothing_but_finite(folder: Path) -> None:
+    """No model, and no checkpoint with a value that is not finite."""
+    assert not (folder / "model.safetensors").exists()
+    for path in folder.glob("checkpoints/*.pt"):
+        state = torch.load(path, weights_only=True)
+        assert all(bool(torch.isfinite(v).all()) for v in state["model"].values())
+
+
+@pytest.mark.parametrize("split", [{"validation": 0.2, "test": 0.2}, {"validation": 0, "test": 0.2}])
+@pytest.mark.parametrize("train", [{"checkpoint": {"steps": 1}}, {}])
+def test_weights_that_overflow_stop_the_run_before_they_are_saved(tmp_path: Path, split: Any, train: Any) -> None:
+    config = toys.numbers_config(epochs=1, batch_size=1000, learning_rate=1e38, clip_norm=None, **train)
+    config["data"]["rows"]["split"] = split
+    with pytest.raises(TrainingError, match="the weights are not finite after step 1"):
+        trained(tmp_path / "run", config)
+    nothing_but_finite(tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_rows(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss of step \d+ is not finite .*rows: \[\d+"):
+        trained(tmp_path / "run", learning_rate=1e30, clip_norm=None)
+    nothing_but_finite(tmp_path / "run")
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(self: Any, run: Run, loss: torch.Tensor) -> bool:
+        loss.backward()
+        next(run.model.parameters()).grad.fill_(float("nan"))
+        return True
+
+    monkeypatch.setattr(Defaults, "backward", hookimpl(trylast=True)(poisoned))
+    with pytest.raises(TrainingError, match=r"the gradient norm of step 1 is not finite .*rows: \[\d+"):
+        trained(tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
