@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import jenga_core
 import toys
 from jenga_core.api import hookimpl
+from jenga_core.config import ScheduleConfig
 from jenga_core.errors import TrainingError
 from jenga_core.run import Run
+from jenga_core.schedules import schedule
 from jenga_core.training import Defaults
 
 
@@ -92,3 +97,41 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
     with pytest.raises(TrainingError, match=r"the gradient norm of step 1 is not finite .*rows: \[\d+"):
         trained(tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+# ------------------------------------------------------------------ the schedule
+
+
+def rates(run: Run) -> list[float]:
+    """The learning rate after each step, as a share of its peak."""
+    return [line["learning_rate"] / run.config.train.learning_rate for line in lines(run, "train")]
+
+
+@pytest.mark.parametrize(("kind", "half", "last"), [("constant", 1.0, 1.0), ("linear", 0.5, 0.0), ("cosine", 0.5, 0.0)])
+def test_schedule_kinds_have_their_shapes(tmp_path: Path, kind: str, half: float, last: float) -> None:
+    found = rates(trained(tmp_path / "run", schedule=kind, log_every=1, epochs=2))
+    assert len(found) == 18
+    assert found[8] == pytest.approx(half)
+    assert found[-1] == pytest.approx(last)
+    assert found == sorted(found, reverse=True)
+
+
+def test_cosine_is_not_linear() -> None:
+    linear, cosine = (schedule(ScheduleConfig(kind=k), 100) for k in ("linear", "cosine"))
+    assert cosine(25) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4))) != linear(25) == 0.75
+
+
+@pytest.mark.parametrize("warm", [{"warmup_steps": 4}, {"warmup_ratio": 4 / 18}])
+def test_warm_up_by_steps_or_ratio_climbs_to_the_peak(tmp_path: Path, warm: dict[str, Any]) -> None:
+    found = rates(trained(tmp_path / "run", schedule={"kind": "constant", **warm}, log_every=1, epochs=2))
+    assert found[:5] == pytest.approx([0.4, 0.6, 0.8, 1.0, 1.0])
+    assert set(found[4:]) == {1.0}
+
+
+@given(kind=st.sampled_from(["constant", "linear", "cosine"]), total=st.integers(1, 400), warm=st.integers(0, 500))
+def test_a_schedule_stays_within_its_peak_and_never_stops_a_step(kind: str, total: int, warm: int) -> None:
+    factor = schedule(ScheduleConfig(kind=kind, warmup_steps=warm), total)
+    found = [factor(step) for step in range(total)]
+    assert all(0 < f <= 1 for f in found)
+    assert found[:warm] == sorted(found[:warm])
+    assert found[warm:] == sorted(found[warm:], reverse=True)

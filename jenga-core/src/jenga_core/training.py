@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
 from .sampling import plan
+from .schedules import schedule
 from .scoring import judgements, metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
@@ -206,28 +207,6 @@ def _windows(run: Run) -> list[Window]:
     numbered = list(enumerate(_plan(run, run.epoch)))
     size = run.config.train.accumulate
     return [numbered[i : i + size] for i in range(0, len(numbered), size)]
-
-
-_SHAPES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "linear": lambda done: 1.0 - done,
-    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
-}
-
-
-def schedule(options: Any, total: int) -> Any:
-    """Factor of the peak learning rate after `step` optimizer steps."""
-    warm: int = options.warmup_steps or round(options.warmup_ratio * total)
-
-    shape = _SHAPES[options.kind]
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return float(step + 1) / (warm + 1)
-        done = min((step - warm) / max(total - warm, 1), 1.0)
-        return shape(done)
-
-    return factor
 
 
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
