@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 
 import jenga_core
 import toys
+from jenga_core import opening
 from jenga_core.api import hookimpl
 from jenga_core.config import ScheduleConfig
-from jenga_core.errors import TrainingError
+from jenga_core.errors import TrainingError, UserError
 from jenga_core.run import Run
 from jenga_core.schedules import schedule
+from jenga_core.scoring import score
 from jenga_core.training import Defaults
 
 
@@ -135,3 +138,67 @@ def test_a_schedule_stays_within_its_peak_and_never_stops_a_step(kind: str, tota
     assert all(0 < f <= 1 for f in found)
     assert found[:warm] == sorted(found[:warm])
     assert found[warm:] == sorted(found[warm:], reverse=True)
+
+
+# ------------------------------------------------------------------ where and how it computes
+
+
+def same_weights(a: Run, b: Run) -> bool:
+    left, right = a.model.state_dict(), b.model.state_dict()
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_bf16_computes_in_bf16_and_gives_the_same_numbers_after_a_reload(tmp_path: Path) -> None:
+    """Three runs in one process: a precision does not stay behind for the next one."""
+    plain, half, again = (trained(tmp_path / str(i), precision=p) for i, p in enumerate(("fp32", "bf16", "fp32")))
+    assert not same_weights(plain, half)
+    assert same_weights(plain, again)
+    frame = toys.numbers_frame()
+    before = score(half.model, half.data, "rows", np.arange(len(frame)), half.place, labels=False)
+    after = jenga_core.load(half.folder, registry=toys.registry()).predict(frame)["label.p(bad)"]
+    np.testing.assert_array_equal(after.to_numpy(np.float32), before.outputs["label"]["probability"][:, 0])
+
+
+def test_fp16_on_a_cpu_is_refused_and_not_taken_for_fp32(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="fp16 needs an accelerator"):
+        trained(tmp_path / "run", precision="fp16", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_device_cpu_is_the_cpu_whatever_else_there_is(tmp_path: Path) -> None:
+    assert trained(tmp_path / "run", device="cpu", epochs=1).accelerator.device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_sharding_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(UserError, match=f"{name} is not supported"):
+        trained(tmp_path / "run")
+
+
+# ------------------------------------------------------------------ trackers
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
+def test_a_tracker_that_is_not_installed_names_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(opening, "find_spec", lambda module: None)
+    with pytest.raises(UserError, match=rf'pip install "jenga-core\[{name}\]"'):
+        trained(tmp_path / "run", trackers=[name])
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_gets_the_numbers_of_the_log_in_the_run_folder(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run = trained(tmp_path / "run", trackers=["tensorboard"], log_every=5)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    files = list((run.folder / "trackers").rglob("events.out.tfevents.*"))
+    read = EventAccumulator(str(next(f for f in files if f.parent.name == "toy")))
+    read.Reload()
+    logged = {line["step"]: line["loss"] for line in lines(run, "train")}
+    assert {e.step: e.value for e in read.Scalars("train/loss")} == pytest.approx(logged)
+    assert not any(
+        name.startswith("trackers") for name in jenga_core.load(run.folder, registry=toys.registry()).manifest["files"]
+    )
