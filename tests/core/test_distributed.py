@@ -78,6 +78,10 @@ def test_a_launch_that_splits_the_weights_is_refused_and_says_what_works(
     monkeypatch.setattr(Accelerator, "distributed_type", property(lambda _: DistributedType.FSDP))
     with pytest.raises(UserError, match=r"FSDP splits the weights[\s\S]*torchrun"):
         jenga_core.train(
-            toys.numbers_config(), data=toys.numbers_frame(), output=tmp_path / "run", registry=toys.registry(), quiet=True
+            toys.numbers_config(),
+            data=toys.numbers_frame(),
+            output=tmp_path / "run",
+            registry=toys.registry(),
+            quiet=True,
         )
     assert not (tmp_path / "run").exists()
