@@ -19,6 +19,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from jenga_core.registry import Registry
 
 ROWS = "2000"
 LANGUAGES = ("bash", "python", "yaml", "text")
+OURS = ("jenga-core", "jenga-security")  # installed already
 PROGRAMS = ("python", "torchrun", "pytest")
 _FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w.-]+\.(?:py|yaml))")
@@ -83,9 +85,10 @@ class Reader:
         if not words or words[0] == "nox":
             return
         if words[:2] == ["pip", "install"]:
-            for word, argument in zip(words, words[1:], strict=False):
-                if word == "-e":
-                    self._install(self.folder / argument.partition("[")[0])
+            for word, argument in pairwise(words):
+                folder = argument.partition("[")[0].removeprefix("./")
+                if word == "-e" and folder not in OURS:
+                    self._install(self.folder / folder)
         elif words[0] == "cd":
             self.monkeypatch.chdir(words[1])
         elif words[0] == "jenga":

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import typer
-from documented import LANGUAGES, Reader, blocks
 
+from documented import LANGUAGES, Reader, blocks
 from jenga_core import answers, cli, hookspecs, loop
 from jenga_core.registry import Registry
 from jenga_security.examples.flows import flows
@@ -100,7 +100,8 @@ def test_every_command_and_option_is_documented(command: str, options: list[str]
 
 def test_the_page_of_the_configuration_is_up_to_date() -> None:
     spec = importlib.util.spec_from_file_location("generate_reference", DOCS / "generate_reference.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert TEXTS["docs/reference/configuration.md"] == module.page(Registry.discover()), (
