@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DistributedType, ProjectConfiguration
+from accelerate.utils import ProjectConfiguration
 
 from . import checkpoint
 from .assembly import build_events, build_model, build_parts, load_tables
@@ -28,8 +28,6 @@ from .registry import Registry
 from .run import Run, digests
 from .tables import Table
 
-# Kinds of launch in which every process holds all of the weights.
-REPLICATED = {kind for kind in DistributedType if kind.value == "NO" or kind.value.startswith("MULTI_")}
 MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -130,21 +128,13 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
         torch.use_deterministic_algorithms(config.train.deterministic)
-    accelerator = Accelerator(
+    return Accelerator(
         mixed_precision=MODES[config.train.precision],
         cpu=config.train.device == "cpu",
         log_with=list(config.train.trackers) or None,
         project_config=ProjectConfiguration(logging_dir="trackers"),  # moved into the run's folder once that is known
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    if accelerator.distributed_type not in REPLICATED:
-        raise UserError(
-            f"{accelerator.distributed_type.value} splits the weights over processes, which this version cannot do: "
-            "a rank without a label would hang the others",
-            allowed=["one process", "torchrun (DDP)"],
-            next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
-        )
-    return accelerator
 
 
 def seed_everything(config: RunConfig) -> None:
