@@ -103,10 +103,10 @@ def check_place(config: RunConfig) -> None:
             raise UserError(
                 f"{name} is not installed", where="train.trackers", next=f'pip install "jenga-core[{name}]"'
             )
-    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
-        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
+    for engine in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise UserError(
-                f"{name} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
+                f"{engine} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
                 where="accelerate launch",
                 next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
             )
