@@ -177,6 +177,7 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     registry = registry or Registry.discover()
     _require_plugins(manifest, registry)
     config = read_config(folder / "config.yaml", registry=registry)
+    artifact.check_listed(folder, manifest, config)
     parts = build_parts(config, registry)
     for name, processor in parts.processors.items():
         processor.restore(artifact.read_state(folder, f"processors/{name}"))
@@ -210,7 +211,7 @@ def autocast(config: RunConfig, device: torch.device) -> Any:
 
 def _require_plugins(manifest: Mapping[str, Any], registry: Registry) -> None:
     known = {record.name: record for record in registry.records}
-    for kind, owner in manifest.get("plugins", {}).items():
+    for kind, owner in manifest["plugins"].items():
         record = known.get(owner["plugin"])
         if record is None:
             raise ArtifactError(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import ProjectConfiguration
 
 from . import checkpoint
 from .assembly import build_events, build_model, build_parts, load_tables
@@ -45,11 +49,13 @@ def open_run(
     registry = registry or Registry.discover()
     base = Path(config).resolve().parent if isinstance(config, str | Path) else Path.cwd()
     overrides = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
+    if isinstance(config, RunConfig) and overrides:
+        config = yaml.safe_load(dump_config(config))
     if not isinstance(config, RunConfig):
         config = read_config(config, overrides=overrides, registry=registry)
-    elif seed is not None:
-        config = config.model_copy(update={"seed": seed})
+    check_place(config)
     accelerator = start_accelerator(config)
+    check_precision(config, accelerator)
     folder = _folder(config, output, resume, accelerator)
     progress = Reporter(silent=quiet or accelerator.process_index > 0)
     state = checkpoint.newest(folder / "checkpoints", progress.say) if resume else None
@@ -93,6 +99,29 @@ def _given(config: RunConfig, data: Any) -> dict[str, Any]:
     return dict(data)
 
 
+def check_place(config: RunConfig) -> None:
+    """Refuse what Accelerate would leave out without a word, or cannot do yet."""
+    for name in config.train.trackers:
+        if find_spec(name) is None:
+            raise UserError(
+                f"{name} is not installed", where="train.trackers", next=f'pip install "jenga-core[{name}]"'
+            )
+    for engine in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
+            raise UserError(
+                f"{engine} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
+                where="accelerate launch",
+                next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
+            )
+
+
+def check_precision(config: RunConfig, accelerator: Accelerator) -> None:
+    """On a CPU Accelerate takes fp16 for fp32 without a word: there is no loss scaling there."""
+    if config.train.precision == "fp16" and accelerator.device.type == "cpu":
+        raise UserError("fp16 needs an accelerator; this run is on the CPU", where="train.precision",
+                        allowed=["fp32", "bf16"])  # fmt: skip
+
+
 def start_accelerator(config: RunConfig) -> Accelerator:
     """Accelerate keeps its settings in process-wide state: a second run of one process may want others."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -106,6 +135,7 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         mixed_precision=MODES[config.train.precision],
         cpu=config.train.device == "cpu",
         log_with=list(config.train.trackers) or None,
+        project_config=ProjectConfiguration(logging_dir="trackers"),  # moved into the run's folder once that is known
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
 
@@ -128,7 +158,7 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
             raise UserError(f"no run to resume under {runs}", next="give its folder with --output DIR")
         output = found[-1]
     if output is None:
-        output = runs / time.strftime("%Y%m%d-%H%M%S")
+        output = _unused(runs / time.strftime("%Y%m%d-%H%M%S"))
         if accelerator.num_processes > 1:
             names = [str(output)]
             torch.distributed.broadcast_object_list(names)
@@ -148,6 +178,12 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
         raise UserError("holds no run to resume", where=str(folder), next="leave --resume out to start one")
     accelerator.wait_for_everyone()
     return folder
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or with -2, -3, ... behind it where another run of the same second has it."""
+    tries = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
+    return next(p for p in itertools.chain([path], tries) if not p.exists())
 
 
 def _check_same(
@@ -198,8 +234,11 @@ def _begin(run: Run) -> None:
         publish(run.folder / "config.yaml", dump_config(relative(run.config, run.base, run.folder)).encode())
     run.wait()
     if run.config.train.trackers:
+        run.accelerator.project_configuration.logging_dir = str(run.folder / "trackers")
         run.accelerator.init_trackers(run.config.project, config={"seed": run.config.seed})
     if run.state is None:
+        if run.rank == 0:  # a run that died before its first checkpoint begins again, and so does its log
+            publish(run.folder / "log.jsonl", b"")
         run.log(
             "start",
             seed=run.config.seed,
