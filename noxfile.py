@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PACKAGES = ["jenga-core", "jenga-security"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
-TESTING = ["pytest", "pytest-xdist", "hypothesis"]
+TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
 
 
 def install(session: nox.Session, *packages: str, editable: bool = False) -> None:
