@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jenga_core import cli
-from jenga_core.commands import NAMES
+from jenga_core.commands import CORE, NAMES
 from jenga_core.commands.scores import as_json, lines
 from jenga_core.commands.tables import check_ending, write_frames
 from jenga_core.errors import JengaError, UserError
@@ -30,9 +30,14 @@ def jenga(*arguments: object) -> int:
 
 
 def test_names_that_plugins_may_not_use_are_the_commands_there_are():
-    # typer would need a context to list them
-    registered = {c.name for c in cli.app.registered_commands} | {g.name for g in cli.app.registered_groups}
-    assert registered == set(NAMES)
+    assert set(cli.typer.main.get_command(cli.app).commands) == set(NAMES)
+
+
+@pytest.mark.parametrize("spec", CORE, ids=lambda spec: spec.name)
+def test_what_is_listed_is_what_the_command_says_of_itself(spec):
+    command = cli.typer.main.get_command(cli._imported(spec.factory))
+    assert command.help.splitlines()[0] == spec.summary
+    assert len(spec.summary) <= 62  # or `jenga --help` cuts it short in 80 columns
 
 
 @pytest.mark.parametrize("name", [(n,) for n in NAMES] + [("plugins", n) for n in ("list", "show", "check", "new")])

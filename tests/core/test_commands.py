@@ -13,6 +13,8 @@ import pytest
 
 from jenga_core import cli, plugins, scaffold
 
+QUICK = ("--set", "train.epochs=1", "--set", "train.bootstrap=0", "--set", "train.baselines=false")
+
 
 class Shell:
     """`jenga` in this process: status, stdout and stderr of a command."""
@@ -59,7 +61,16 @@ def trained(site) -> Path:
     folder = site / "echoes"
     for command in (
         ["init", "acme-sonar", folder, "--rows", 300, "--seed", 3],
-        ["train", folder / "config.yaml", "--output", folder / "model", "--set", "train.epochs=2"],
+        [
+            "train",
+            folder / "config.yaml",
+            "--output",
+            folder / "model",
+            "--set",
+            "train.epochs=2",
+            "--set",
+            "train.bootstrap=20",
+        ],
     ):
         with pytest.raises(SystemExit) as end:
             cli.main([str(c) for c in command])
@@ -77,9 +88,7 @@ def test_list_and_show(site, jenga):
 
 
 def test_train_prints_the_folder_on_stdout_and_progress_on_stderr(trained, jenga, tmp_path):
-    out, err = jenga(
-        "train", trained / "config.yaml", "--output", tmp_path / "m", "--set", "train.epochs=1", "--seed", 5
-    )
+    out, err = jenga("train", trained / "config.yaml", "--output", tmp_path / "m", *QUICK, "--seed", 5)
     assert out == f"{(tmp_path / 'm').resolve()}\n"
     assert "epoch 1" in err
     assert json.loads((tmp_path / "m" / "manifest.json").read_text())["seed"] == 5
@@ -91,9 +100,7 @@ def test_deterministic_is_a_key_of_the_run(trained, jenga, tmp_path):
     import torch
 
     try:
-        jenga(
-            "train", trained / "config.yaml", "--output", tmp_path / "m", "--set", "train.epochs=1", "--deterministic"
-        )
+        jenga("train", trained / "config.yaml", "--output", tmp_path / "m", *QUICK, "--deterministic")
     finally:
         torch.use_deterministic_algorithms(False)
     assert "deterministic: true" in (tmp_path / "m" / "config.yaml").read_text()
@@ -198,12 +205,14 @@ def test_report_is_written_anew_and_the_folder_stays_whole(trained, jenga):
 
 def test_demo_goes_the_whole_way_and_overwrites_nothing(site, jenga, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for folder in ("demo-acme-sonar", "demo-acme-sonar-2"):
-        out, _ = jenga("demo", "acme-sonar", "--rows", 200)
-        assert f"{folder}/model/report.html" in out
-        assert "target.accuracy" in out
-        assert (tmp_path / folder / "model" / "report.html").exists()
-        assert len(pd.read_csv(tmp_path / folder / "scored-new_echoes.csv")) == 20
+    (tmp_path / "demo-acme-sonar").mkdir()
+    (tmp_path / "demo-acme-sonar" / "mine.txt").write_text("mine")
+    out, _ = jenga("demo", "acme-sonar", "--rows", 200)
+    assert "demo-acme-sonar-2/model/report.html" in out
+    assert "target.accuracy" in out
+    assert (tmp_path / "demo-acme-sonar-2" / "model" / "report.html").exists()
+    assert len(pd.read_csv(tmp_path / "demo-acme-sonar-2" / "scored-new_echoes.csv")) == 20
+    assert [p.name for p in (tmp_path / "demo-acme-sonar").iterdir()] == ["mine.txt"]
     assert "not empty" in jenga("demo", "acme-sonar", "--output", "demo-acme-sonar", status=2)[1]
 
 
@@ -216,5 +225,5 @@ def test_a_model_whose_plugin_is_gone_names_it(trained, jenga, monkeypatch):
 
 def test_hooks_of_the_loop_are_traced(trained, jenga, tmp_path, monkeypatch):
     monkeypatch.setenv("JENGA_TRACE_HOOKS", "1")
-    _, err = jenga("train", trained / "config.yaml", "--output", tmp_path / "m", "--set", "train.max_steps=1")
+    _, err = jenga("train", trained / "config.yaml", "--output", tmp_path / "m", *QUICK, "--set", "train.max_steps=1")
     assert "run: backward(" in err

@@ -63,3 +63,25 @@ def test_two_processes_judge_what_one_judges(both: tuple[dict, dict, Path]) -> N
     for a, b in zip(one["judgements"], two["judgements"], strict=True):
         assert a["rows"] == b["rows"]
         assert a["scores"].keys() == b["scores"].keys()
+
+
+def test_a_launch_that_splits_the_weights_is_refused_and_says_what_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from accelerate import Accelerator
+    from accelerate.utils import DistributedType
+
+    import jenga_core
+    import toys
+    from jenga_core.errors import UserError
+
+    monkeypatch.setattr(Accelerator, "distributed_type", property(lambda _: DistributedType.FSDP))
+    with pytest.raises(UserError, match=r"FSDP splits the weights[\s\S]*torchrun"):
+        jenga_core.train(
+            toys.numbers_config(),
+            data=toys.numbers_frame(),
+            output=tmp_path / "run",
+            registry=toys.registry(),
+            quiet=True,
+        )
+    assert not (tmp_path / "run").exists()

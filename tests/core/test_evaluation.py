@@ -239,3 +239,34 @@ def test_judging_and_reporting_need_no_torch() -> None:
     code += "\nprint([m for m in ('torch', 'matplotlib', 'transformers') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_baseline_sets_its_threshold_on_validation_rows_as_the_model_does() -> None:
+    from jenga_core.builtin.baselines import binary_baselines
+
+    rng = np.random.default_rng(0)
+    y = (rng.random(400) < 0.3).astype(np.int64)
+    matrix = (y + rng.normal(size=400))[:, None]
+    seen: dict[str, np.ndarray] = {}
+
+    def choose(scores: np.ndarray, truth: np.ndarray) -> float:
+        seen.update(scores=scores, truth=truth)
+        return float(np.quantile(scores[truth == 0], 0.9))
+
+    class Two:
+        def baselines(self, seed: int) -> object:
+            return binary_baselines(seed, choose=choose)
+
+    found = fit_baselines(
+        Two(),
+        features=Classical(matrix[:200]),
+        target={"y": y[:200]},
+        test_features=Classical(matrix[300:]),
+        test_rows=100,
+        seed=0,
+        validation=(Classical(matrix[200:300]), {"y": y[200:300]}),
+    )
+    np.testing.assert_array_equal(seen["truth"], y[200:300])
+    flags = np.asarray(found["gradient boosting"]["flag"])
+    threshold = np.quantile(seen["scores"][seen["truth"] == 0], 0.9)
+    np.testing.assert_array_equal(flags, np.asarray(found["gradient boosting"]["score"]) >= threshold)

@@ -169,6 +169,9 @@ def test_bad_input_keeps_its_row_number_on_the_way_up(folder):
         ("x", '""', "str", ["x", None], False),
         (str(2**53 + 1), '1\n""', "object", [2**53 + 1, 1, None], True),
         (str(2**70), "1", "object", [2**70, 1], True),
+        ("0", "9.223372036854775808e18", "float64", [0, 2.0**63], False),
+        (str(2**53 + 1), "9.223372036854775808e18", "object", [2**53 + 1, 2**63], True),
+        ("1", "2.0", "float64", [1, 2], False),
         (str(2**70), "1.5", "float64", [float(2**70), 1.5], False),
     ],
 )

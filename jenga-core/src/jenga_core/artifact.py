@@ -20,7 +20,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -28,6 +27,7 @@ from torch import nn
 from .config import RunConfig
 from .errors import ArtifactError
 from .files import publish, publish_json, sha256
+from .model import not_finite
 from .registry import Registry
 
 FORMAT = 1
@@ -38,7 +38,7 @@ _UNSEALED = {MANIFEST, "log.jsonl"}  # the log may be appended to; everything el
 
 def save_weights(folder: Path, model: nn.Module) -> None:
     """Write model.safetensors atomically. Weights that are not finite are refused."""
-    bad = _not_finite(model)
+    bad = not_finite(model)
     if bad:
         raise ArtifactError(f"weights are not finite ({bad}): not saved", where=str(folder / WEIGHTS))
     temporary = folder / f".{WEIGHTS}.{os.getpid()}.tmp"
@@ -48,13 +48,6 @@ def save_weights(folder: Path, model: nn.Module) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     publish(folder / WEIGHTS, data)
-
-
-def _not_finite(model: nn.Module) -> str | None:
-    for name, value in model.state_dict().items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            return name
-    return None
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
@@ -71,7 +64,7 @@ def load_weights(folder: Path, model: nn.Module) -> None:
             f"does not fit the model that its config describes: {names}",
             where=str(path),
         )
-    bad = _not_finite(model)
+    bad = not_finite(model)
     if bad:
         raise ArtifactError(f"holds weights that are not finite ({bad}): refused", where=str(path))
 

@@ -1,8 +1,9 @@
 """The command line: `jenga`, or `python -m jenga_core.cli`.
 
-Every command's body imports what it needs, so that `--help` and `plugins list` import no torch, transformers, pandas or
-pydantic. Exit status: 0 done, 1 the work failed, 2 the user's input was wrong, 130 interrupted. Progress goes to
-stderr, results to stdout. `JENGA_DEBUG=1` shows the traceback of an error that is otherwise one message.
+A command's module is imported when it runs, and its body imports what it needs: `--help` and `plugins list` import no
+torch, transformers, pandas or pydantic. Exit status: 0 done, 1 the work failed, 2 the user's input was wrong, 130
+interrupted. Progress goes to stderr, results to stdout. `JENGA_DEBUG=1` shows the traceback of an error that is otherwise
+one message.
 """
 
 from __future__ import annotations
@@ -10,47 +11,62 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .api import CommandSpec
-from .commands import config, doctor, examples, model, plugins, training
+from .commands import CORE
 from .errors import JengaError, PluginError
 
 
 class Commands(TyperGroup):
     """The core's commands and, by name only, those of plugins."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands.update({spec.name: Mounted(spec, partial(_imported, spec.factory)) for spec in CORE})
+
     def list_commands(self, ctx: Any) -> list[str]:
         return [*self.commands, *sorted(_offered())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        offered = {} if cmd_name in self.commands else _offered()
-        if cmd_name in offered:
-            return Mounted(cmd_name, offered[cmd_name])
-        return super().get_command(ctx, cmd_name)
+        claims = [] if cmd_name in self.commands else _offered().get(cmd_name)
+        if not claims:
+            return super().get_command(ctx, cmd_name)
+        return Mounted(claims[0][1], partial(_provided, [kind for kind, _ in claims]))
 
 
 class Mounted(TyperCommand):
-    """A plugin's sub-command: its summary is known from the spec, its typer app is imported when it runs."""
+    """A command of which the name and the summary are known; its typer app is imported when it runs."""
 
-    def __init__(self, name: str, claims: list[tuple[str, CommandSpec]]) -> None:
-        super().__init__(name, help=claims[0][1].summary, rich_markup_mode=None)
-        self.claims = claims
+    def __init__(self, spec: CommandSpec, load: Callable[[], typer.Typer]) -> None:
+        super().__init__(spec.name, help=spec.summary, rich_markup_mode=None)
+        self.load = load
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the real command, whose help and options these are."""
-        from .registry import Registry
-
-        kinds = [kind for kind, _ in self.claims]
-        if len(kinds) > 1:
-            raise PluginError(f"several plugins provide the command {info_name!r}", allowed=kinds)
-        app: Any = Registry.discover().factory(kinds[0], CommandSpec)
-        command = typer.main.get_command(app)
+        command = typer.main.get_command(self.load())
+        command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
         return command.make_context(info_name, args, parent, **extra)
+
+
+def _imported(factory: str) -> Any:
+    module, _, name = factory.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _provided(kinds: list[str]) -> Any:
+    """The app that a plugin provides; only now, as it is to run, are several claimants an error."""
+    from .registry import Registry
+
+    if len(kinds) > 1:
+        raise PluginError("several plugins provide this command", allowed=kinds, next="JENGA_DISABLE_PLUGINS=...")
+    return Registry.discover().factory(kinds[0], CommandSpec)
 
 
 def _offered() -> dict[str, list[tuple[str, CommandSpec]]]:
@@ -75,16 +91,6 @@ app = typer.Typer(
     help="Train, judge and run models over text, tables, audio, images and language models, through plugins.",
     epilog="Begin with: jenga init --list",
 )
-app.add_typer(plugins.app, name="plugins")
-app.command("init")(examples.init)
-app.command("demo")(examples.demo)
-app.command("check")(config.check)
-app.command("schema")(config.schema)
-app.command("doctor")(doctor.doctor)
-app.command("train")(training.train)
-app.command("evaluate")(model.evaluate)
-app.command("predict")(model.predict)
-app.command("report")(model.report)
 
 
 def _version(wanted: bool) -> None:

@@ -168,24 +168,15 @@ def _as_text(values: pd.Series) -> pd.Series:
 
 def _exact(pieces: list[pd.Series]) -> Any:
     """Numbers of several types: float64, but exact integers where float64 would round one and none has a fraction."""
-    largest = max(
-        int(np.max(np.abs(p.dropna().to_numpy(dtype=object)))) for p in pieces if p.dtype.kind in "iuO" and len(p)
-    )
-    whole = all(p.dtype.kind in "iuO" or (np.isfinite(d := p.dropna()) & (d % 1 == 0)).all() for p in pieces)
-    if not whole:
+    whole = [p.dropna().to_numpy(dtype=object) for p in pieces if p.dtype.kind in "iuO"]
+    floats = [p for p in pieces if p.dtype.kind == "f"]
+    rounds = any(abs(int(v)) > EXACT for p in whole if len(p) for v in (p.min(), p.max()))
+    fractions = any(not (np.isfinite(d := p.dropna()) & (d % 1 == 0)).all() for p in floats)
+    if floats and (fractions or not rounds):
         return np.concatenate([p.to_numpy(dtype=np.float64, na_value=np.nan) for p in pieces])
     cells = [None if pd.isna(v) else int(v) for p in pieces for v in p]
-    missing = any(v is None for v in cells)
-    kind = integer_kind(largest)
-    return (
-        integers(cells, Seen(kind, missing, False, largest).settled())
-        if largest > EXACT or not missing
-        else _floats(cells)
-    )
-
-
-def _floats(cells: list[int | None]) -> Any:
-    return np.asarray([np.nan if v is None else float(v) for v in cells])
+    largest = max(abs(v) for v in cells if v is not None)
+    return integers(cells, Seen(integer_kind(largest), None in cells, False, largest).settled())
 
 
 # ------------------------------------------------------------------ digest

@@ -91,6 +91,10 @@ class Processor(Protocol):
         """What a backbone must know to be built (widths, vocabulary sizes, rates), as JSON; valid after fit or restore."""
         return {}
 
+    def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
+        """What was unusual in the cells of table rows `rows`, such as unseen categories: told to the user, by reason."""
+        return {}
+
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         """Features for a classical baseline, or None where there is no sensible one."""
         return None
@@ -148,6 +152,10 @@ class Baseline(Protocol):
     trivial: bool  # needs no features
 
     def fit(self, features: Classical | None, target: Columns) -> None: ...
+
+    def calibrate(self, output: Columns, target: Columns) -> None:
+        """As `Task.calibrate`: set thresholds from validation rows, so that model and baseline are judged alike."""
+        return None
 
     def predict(self, features: Classical | None, rows: int) -> Columns:
         """In the form of `Task.predict`'s outputs."""

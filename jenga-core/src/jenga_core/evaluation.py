@@ -144,11 +144,12 @@ def fit_baselines(
     test_features: Classical | None,
     test_rows: int,
     seed: int,
+    validation: tuple[Classical | None, Columns] | None = None,
 ) -> dict[str, Columns]:
     """Fit each of the task's baselines on training rows and return its outputs for the test rows.
 
     `target` are the training rows' and `features` theirs, row by row; a baseline that needs features is left out where
-    there are none.
+    there are none. Thresholds are set on the (features, target) of `validation` rows, as the model's are.
     """
     outputs: dict[str, Columns] = {}
     lacking = any(f is None or f.matrix.shape[1] == 0 for f in (features, test_features))
@@ -157,6 +158,9 @@ def fit_baselines(
             continue
         given, new = (None, None) if lacking else (features, test_features)
         baseline.fit(given, target)
+        if validation is not None:
+            columns = next(iter(validation[1].values()))
+            baseline.calibrate(baseline.predict(None if lacking else validation[0], len(columns)), validation[1])
         predicted = baseline.predict(new, test_rows)
         outputs[baseline.name] = predicted  # the name may depend on what was fitted
     return outputs

@@ -143,3 +143,11 @@ class Step(nn.Module):
         """A rank without a row still takes part in the reduction: zero times a head that other ranks train in this window."""
         heads = self.model.heads
         return sum((0.0 * p.sum() for n in scale for p in heads[n].parameters()), torch.zeros(()))
+
+
+def not_finite(module: nn.Module) -> str | None:
+    """The name of the first parameter or buffer that holds NaN or infinity, or None."""
+    for name, value in module.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            return name
+    return None

@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import DistributedType, ProjectConfiguration
 
 from . import checkpoint
 from .assembly import build_events, build_model, build_parts, load_tables
@@ -26,6 +28,8 @@ from .registry import Registry
 from .run import Run, digests
 from .tables import Table
 
+# Kinds of launch in which every process holds all of the weights.
+REPLICATED = {kind for kind in DistributedType if kind.value == "NO" or kind.value.startswith("MULTI_")}
 MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -49,7 +53,9 @@ def open_run(
         config = read_config(config, overrides=overrides, registry=registry)
     elif seed is not None:
         config = config.model_copy(update={"seed": seed})
+    check_place(config)
     accelerator = start_accelerator(config)
+    check_precision(config, accelerator)
     folder = _folder(config, output, resume, accelerator)
     progress = Reporter(silent=quiet or accelerator.process_index > 0)
     state = checkpoint.newest(folder / "checkpoints", progress.say) if resume else None
@@ -92,6 +98,29 @@ def _given(config: RunConfig, data: Any) -> dict[str, Any]:
     return dict(data)
 
 
+def check_place(config: RunConfig) -> None:
+    """Refuse what Accelerate would leave out without a word, or cannot do yet."""
+    for name in config.train.trackers:
+        if find_spec(name) is None:
+            raise UserError(
+                f"{name} is not installed", where="train.trackers", next=f'pip install "jenga-core[{name}]"'
+            )
+    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
+            raise UserError(
+                f"{name} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
+                where="accelerate launch",
+                next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
+            )
+
+
+def check_precision(config: RunConfig, accelerator: Accelerator) -> None:
+    """On a CPU Accelerate takes fp16 for fp32 without a word: there is no loss scaling there."""
+    if config.train.precision == "fp16" and accelerator.device.type == "cpu":
+        raise UserError("fp16 needs an accelerator; this run is on the CPU", where="train.precision",
+                        allowed=["fp32", "bf16"])  # fmt: skip
+
+
 def start_accelerator(config: RunConfig) -> Accelerator:
     """Accelerate keeps its settings in process-wide state: a second run of one process may want others."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -99,13 +128,23 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         GradientState._reset_state()
     if config.train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(config.train.deterministic)
-    return Accelerator(
+    if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
+        torch.use_deterministic_algorithms(config.train.deterministic)
+    accelerator = Accelerator(
         mixed_precision=MODES[config.train.precision],
         cpu=config.train.device == "cpu",
         log_with=list(config.train.trackers) or None,
+        project_config=ProjectConfiguration(logging_dir="trackers"),  # moved into the run's folder once that is known
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if accelerator.distributed_type not in REPLICATED:
+        raise UserError(
+            f"{accelerator.distributed_type.value} splits the weights over processes, which this version cannot do: "
+            "a rank without a label would hang the others",
+            allowed=["one process", "torchrun (DDP)"],
+            next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
+        )
+    return accelerator
 
 
 def seed_everything(config: RunConfig) -> None:
@@ -196,6 +235,7 @@ def _begin(run: Run) -> None:
         publish(run.folder / "config.yaml", dump_config(relative(run.config, run.base, run.folder)).encode())
     run.wait()
     if run.config.train.trackers:
+        run.accelerator.project_configuration.logging_dir = str(run.folder / "trackers")
         run.accelerator.init_trackers(run.config.project, config={"seed": run.config.seed})
     if run.state is None:
         run.log(

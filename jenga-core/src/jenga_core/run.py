@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +66,8 @@ class Run:
     judgements: list[Judgement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
-    _recent: dict[str, Any] = field(default_factory=dict)
+    _recent: dict[str, tuple[Any, int]] = field(default_factory=dict)  # loss -> its sum since the last line, its steps
+    _logged: tuple[float, int] | None = None  # when and at which step the last line was written
 
     # ---------------------------------------------------------------- facts
 
@@ -130,18 +131,18 @@ class Run:
             self.log("note", text=text)
 
     def record_losses(self, losses: Mapping[str, torch.Tensor]) -> None:
-        """Every `log_every` steps, the mean losses of the steps since the last line."""
+        """Every `log_every` steps, the mean of each loss over the steps since the last line that had it."""
         for name, value in losses.items():
-            self._recent[name] = self._recent[name] + value if name in self._recent else value
-        due = self.step % self.config.train.log_every == 0 or self.step == self.total_steps
-        if not due:
+            total, steps = self._recent.get(name, (0.0, 0))
+            self._recent[name] = (total + value, steps + 1)
+        if self.step % self.config.train.log_every and self.step != self.total_steps:
             return
-        now, since = time.perf_counter(), self._recent.pop("_since", None)
-        steps = self.step - self._recent.pop("_step", self.step - 1)
-        means = {k: float(v) / max(steps, 1) for k, v in self._recent.items()}
-        self._recent = {"_since": now, "_step": self.step}
+        means = _mean(self.gather({name: float(total) / steps for name, (total, steps) in self._recent.items()}))
         loss = means.pop("loss", None)
-        rate = steps * self.config.train.batch_size * self.config.train.accumulate / (now - since) if since else None
+        now, since = time.perf_counter(), self._logged
+        self._recent, self._logged = {}, (now, self.step)
+        rows = self.config.train.batch_size * self.config.train.accumulate
+        rate = rows * (self.step - since[1]) / (now - since[0]) if since else None
         self.log("train", loss=loss, losses=means, learning_rate=self.scheduler.get_last_lr()[0], rows_per_second=rate)
         self.progress.step(self.step, self.total_steps, loss)
 
@@ -205,6 +206,12 @@ class Run:
         self.progress.stop()
         if self.config.train.trackers:
             self.accelerator.end_training()
+
+
+def _mean(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Over all ranks. Terms are scaled by the number of ranks, so that a rank which lacks one counts as zero."""
+    names = dict.fromkeys(name for losses in ranks for name in losses)
+    return {name: sum(losses.get(name, 0.0) for losses in ranks) / len(ranks) for name in names}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -140,7 +140,7 @@ def judgements(
             task, target = data.parts.tasks[name], encoded.targets[name]
             beside = {}
             if baselines:
-                train = encoded.labelled(name, "train")
+                train, held = encoded.labelled(name, "train"), encoded.labelled(name, "validation")
                 beside = fit_baselines(
                     task,
                     features=classical(data, table, train),
@@ -148,6 +148,7 @@ def judgements(
                     test_features=classical(data, table, rows),
                     test_rows=len(rows),
                     seed=seed,
+                    validation=(classical(data, table, held), take(target.columns, held)) if len(held) else None,
                 )
             made.append(
                 judge(

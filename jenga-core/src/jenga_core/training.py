@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ from .api import hookimpl
 from .config import EveryConfig, RunConfig
 from .contracts import Array, Batch
 from .errors import TrainingError, UserError, nearest
-from .model import Step
+from .model import Step, not_finite
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
 from .sampling import plan
+from .schedules import schedule
 from .scoring import judgements, metrics_of, require_rows, score
 
+_CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
 Window = Sequence[
     tuple[int, tuple[str, Array]]
 ]  # (number of the batch in the epoch, (table, rows)) of one optimizer step
@@ -110,6 +112,7 @@ def fit(run: Run) -> None:
     run.hook.on_fit_end(run=run)
     if run.best_weights is not None:
         run.model.load_state_dict(run.best_weights)
+    _check_weights(run)
 
 
 def prepare(run: Run) -> Any:
@@ -144,7 +147,9 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)
     if run.config.train.clip_norm is not None:
-        run.accelerator.clip_grad_norm_(run.model.parameters(), run.config.train.clip_norm)
+        norm = run.accelerator.clip_grad_norm_(run.model.parameters(), run.config.train.clip_norm)
+        if run.accelerator.scaler is None:  # fp16's scaler expects infinite gradients and skips such a step
+            _check_finite(run, {"loss": norm}, batches, what="gradient norm")
     run.hook.on_gradients(run=run)
     run.optimizer.step()
     run.scheduler.step()
@@ -169,14 +174,20 @@ def _counts(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
     return {n: c for n, c in zip(names, here, strict=True) if c > 0}
 
 
-def _check_finite(run: Run, losses: Mapping[str, Tensor], batches: Sequence[Batch]) -> None:
-    if "loss" in losses and not math.isfinite(float(losses["loss"])):
-        parts = ", ".join(f"{n} = {float(v):g}" for n, v in losses.items())
+def _check_finite(run: Run, values: Mapping[str, Tensor], batches: Sequence[Batch], *, what: str = "loss") -> None:
+    if "loss" in values and not math.isfinite(float(values["loss"])):
+        parts = ", ".join(f"{n} = {float(v):g}" for n, v in values.items())
         rows = ", ".join(f"{b.table}: {b.rows[:5].tolist()}" for b in batches)
         raise TrainingError(
-            f"the loss of step {run.step + 1} is not finite ({parts}; first rows of the batches: {rows}). "
-            "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
+            f"the {what} of step {run.step + 1} is not finite ({parts}; first rows of the batches: {rows}). {_CURE}"
         )
+
+
+def _check_weights(run: Run) -> None:
+    """Before anything is saved: a finite loss can still make an infinite step."""
+    bad = not_finite(run.model)
+    if bad:
+        raise TrainingError(f"the weights are not finite after step {run.step} ({bad}). {_CURE}")
 
 
 def _plan(run: Run, epoch: int) -> list[tuple[str, Array]]:
@@ -196,28 +207,6 @@ def _windows(run: Run) -> list[Window]:
     numbered = list(enumerate(_plan(run, run.epoch)))
     size = run.config.train.accumulate
     return [numbered[i : i + size] for i in range(0, len(numbered), size)]
-
-
-_SHAPES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "linear": lambda done: 1.0 - done,
-    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
-}
-
-
-def schedule(options: Any, total: int) -> Any:
-    """Factor of the peak learning rate after `step` optimizer steps."""
-    warm: int = options.warmup_steps or round(options.warmup_ratio * total)
-
-    shape = _SHAPES[options.kind]
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return float(step + 1) / (warm + 1)
-        done = min((step - warm) / max(total - warm, 1), 1.0)
-        return shape(done)
-
-    return factor
 
 
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
@@ -276,6 +265,7 @@ def check_monitor(run: Run) -> None:
 
 def save(run: Run) -> None:
     """Write the state for `--resume`; every rank contributes its random state, the first one writes."""
+    _check_weights(run)
     mine: dict[str, Any] = {}
     run.hook.on_save(run=run, state=mine)
     random_states = run.gather(checkpoint.random_state())

@@ -95,11 +95,12 @@ class AnomalyTask(Task):
 
     def calibrate(self, output: Columns, target: Columns) -> None:
         """Choose the threshold on validation rows, when the config asks for that."""
-        scores, y = np.asarray(output["score"], dtype=np.float32), np.asarray(target["y"])
+        self.threshold = self._choose(np.asarray(output["score"], dtype=np.float32), np.asarray(target["y"]))
+
+    def _choose(self, scores: Array, y: Array) -> float:
         if isinstance(self.config.threshold, TargetRate):
-            self.threshold = conformal(scores[y == 0], self.config.threshold.target_fpr)
-        elif self.config.threshold == "best_f1":
-            self.threshold = best_f1(scores, y)
+            return conformal(scores[y == 0], self.config.threshold.target_fpr)
+        return best_f1(scores, y) if self.config.threshold == "best_f1" else self.config.threshold
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Columns label (as the training data spell it), score, threshold."""
@@ -113,7 +114,8 @@ class AnomalyTask(Task):
         return BinaryMetrics((str(normal), str(attack)), self.threshold)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        return binary_baselines(seed)
+        """With thresholds chosen as the model's is: the comparison is between scores, not between threshold rules."""
+        return binary_baselines(seed, choose=self._choose)
 
     @property
     def _fitted(self) -> Labels:

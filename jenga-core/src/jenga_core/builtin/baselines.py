@@ -6,7 +6,7 @@ sparse one, both from scikit-learn. scikit-learn is imported when a baseline is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,15 @@ def regression_baselines(seed: int) -> Sequence[Baseline]:
     return (Mean(), ClassicalRegressor(seed))
 
 
-def binary_baselines(seed: int, *, threshold: float = 0.5) -> Sequence[Baseline]:
-    """For outputs {"score": [N], "flag": [N]} and targets {"y": 0 or 1}; a score at or above `threshold` is flagged."""
-    return tuple(Binary(each, threshold) for each in classification_baselines(2, seed))
+Choose = Callable[[np.ndarray, np.ndarray], float]  # (scores [N], y [N]) of validation rows -> threshold
+
+
+def binary_baselines(seed: int, *, threshold: float = 0.5, choose: Choose | None = None) -> Sequence[Baseline]:
+    """For outputs {"score": [N], "flag": [N]} and targets {"y": 0 or 1}; a score at or above `threshold` is flagged.
+
+    `choose` sets the threshold on validation rows by the rule that the model's own threshold follows.
+    """
+    return tuple(Binary(each, threshold, choose) for each in classification_baselines(2, seed))
 
 
 class Majority(Baseline):
@@ -136,13 +142,17 @@ class ClassicalRegressor(Baseline):
 class Binary(Baseline):
     """A two-class baseline, with its outputs as score and flag."""
 
-    def __init__(self, inner: Baseline, threshold: float) -> None:
-        self.inner, self.threshold = inner, threshold
+    def __init__(self, inner: Baseline, threshold: float, choose: Choose | None = None) -> None:
+        self.inner, self.threshold, self.choose = inner, threshold, choose
         self.name, self.trivial = inner.name, inner.trivial
 
     def fit(self, features: Classical | None, target: Columns) -> None:
         self.inner.fit(features, {"y": np.asarray(target["y"]).astype(np.int64)})
         self.name = self.inner.name
+
+    def calibrate(self, output: Columns, target: Columns) -> None:
+        if self.choose is not None:
+            self.threshold = self.choose(np.asarray(output["score"], dtype=np.float32), np.asarray(target["y"]))
 
     def predict(self, features: Classical | None, rows: int) -> Columns:
         score = np.asarray(self.inner.predict(features, rows)["probability"])[:, 1]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .single import single
 from .training import Config, Set
 
 
@@ -54,3 +55,7 @@ def schema(
     from ..registry import Registry
 
     typer.echo(dumps(reading.schema(Registry.discover(), kind), indent=2))
+
+
+check_app = single(check)
+schema_app = single(schema)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .single import single
+
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
     """Find what is wrong with this installation, and the cure.
@@ -25,3 +27,6 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON array.")]
             if not finding.ok and finding.cure:
                 typer.echo(f"      {finding.cure}")
     raise typer.Exit(0 if all(f.ok for f in findings) else 1)
+
+
+doctor_app = single(doctor)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .single import single
+
 if TYPE_CHECKING:
     from ..registry import Registry
 
@@ -83,3 +85,7 @@ def _first_free(name: str) -> Path:
         number += 1
         folder = Path(f"{name}-{number}")
     return folder
+
+
+init_app = single(init)
+demo_app = single(demo)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .single import single
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -101,3 +103,8 @@ def report(model: Model) -> None:
     manifest["files"][path.name] = sha256(path)  # the folder was whole a moment ago, and nothing else was touched
     publish_json(model / artifact.MANIFEST, manifest)
     typer.echo(str(path))
+
+
+evaluate_app = single(evaluate)
+predict_app = single(predict)
+report_app = single(report)

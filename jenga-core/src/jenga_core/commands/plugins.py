@@ -11,7 +11,12 @@ import typer
 if TYPE_CHECKING:
     from ..plugins import PluginRecord
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Which plugins are installed, and writing one.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Which plugins are installed, and writing one.",
+)
 Name = Annotated[str, typer.Argument(help="The plugin's name, as `jenga plugins list` shows it.", show_default=False)]
 
 

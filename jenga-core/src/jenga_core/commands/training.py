@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .single import single
+
 Config = Annotated[Path, typer.Argument(help="A configuration file; paths in it are relative to its folder.")]
 Set = Annotated[
     list[str] | None,
@@ -32,4 +34,8 @@ def train(
 
     overrides = [*(set_ or []), *(["train.deterministic=true"] if deterministic else [])]
     done = run(config, output=output, resume=resume, seed=seed, overrides=overrides)
-    typer.echo(str(done.folder))
+    if done.rank == 0:  # under torchrun every process comes here
+        typer.echo(str(done.folder))
+
+
+train_app = single(train)
