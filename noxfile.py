@@ -56,7 +56,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy over every package; strict on the contract."""
-    install(session, *PACKAGES, "mypy", "pandas-stubs", "types-PyYAML", editable=True)
+    install(session, *PACKAGES, *TESTING, "mypy", "pandas-stubs", "types-PyYAML", editable=True)
     session.run("mypy", *[f"{package}/src" for package in PACKAGES])
 
 
