@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -38,23 +39,29 @@ def config(**train: Any) -> dict[str, Any]:
         accumulate=2,
         schedule={"kind": "cosine", "warmup_steps": 3},
         checkpoint={"steps": 3},
-        evaluate={"steps": 4},
-        **train,
+        **{"evaluate": {"steps": 4}, **train},
     )
     made["tasks"]["amount"] = {"kind": "core/regression", "target": "amount"}
     made["hooks"] = HOOKS
     return made
 
 
-def start(folder: Path, name: str, **options: Any) -> subprocess.Popen[str]:
+def start(folder: Path, name: str, processes: int = 1, **options: Any) -> subprocess.Popen[str]:
     frame = folder / "rows.parquet"
     if not frame.exists():
         toys.numbers_frame().to_parquet(frame)
     path = folder / f"{name}-{len(list(folder.glob('*.json')))}.json"
     path.write_text(json.dumps({"data": str(frame), "output": str(folder / name), "config": config(), **options}))
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(HERE / "train_script.py"), str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", f"--master-port={_port()}"]
+    command = [sys.executable, *(launcher if processes > 1 else []), str(HERE / "train_script.py"), str(path)]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def finish(folder: Path, name: str, **options: Any) -> str:
@@ -88,6 +95,91 @@ def test_killed_at_a_step_and_resumed(straight: Path, kill_at: int) -> None:
     assert not (straight / f"at{kill_at}" / "manifest.json").exists()
     assert "resumed at step" in finish(straight, f"at{kill_at}", resume=True)
     same_weights(straight / f"at{kill_at}", straight / "straight")
+
+
+@pytest.mark.slow
+def test_sigterm_lets_the_step_end_saves_and_a_resume_ends_with_the_same_weights(straight: Path) -> None:
+    process = start(straight, "term", signal_at=7)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGINT, err  # a KeyboardInterrupt that nobody caught; `jenga` exits with 130
+    assert "the state is being saved" in err
+    assert (straight / "term" / "checkpoints" / "step-00000007.json").exists()
+    assert "resumed at step 7" in finish(straight, "term", resume=True)
+    same_weights(straight / "term", straight / "straight")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_of_two_processes_stops_both_after_the_same_step(straight: Path) -> None:
+    whole, broken = (finish(straight, "two", processes=2), start(straight, "twice", processes=2, signal_at=7))
+    _, err = broken.communicate(timeout=300)
+    assert "resumed" not in whole
+    assert broken.returncode != 0
+    assert (straight / "twice" / "checkpoints" / "step-00000007.json").exists(), err
+    assert "resumed at step 7" in finish(straight, "twice", processes=2, resume=True)
+    same_weights(straight / "twice", straight / "two")
+
+
+def test_a_signal_while_the_last_epoch_is_evaluated_saves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jenga_core import training
+
+    train_here(tmp_path / "straight", resume=False, evaluate={"epochs": 1})
+    real = training.evaluate
+
+    def interrupted(run: Any) -> None:
+        real(run)
+        if run.epoch == run.config.train.epochs - 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_here(tmp_path / "run", resume=False, evaluate={"epochs": 1})
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    run = train_here(tmp_path / "run", resume=True, evaluate={"epochs": 1})
+    same_weights(run.folder, tmp_path / "straight")
+
+
+def test_a_signal_after_the_last_step_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jenga_core import training
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "judgements", lambda *a, **k: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt):
+            train_here(tmp_path / "run", resume=False)
+    assert not (tmp_path / "run" / "manifest.json").exists()
+    assert train_here(tmp_path / "run", resume=True).judgements
+
+
+def test_a_run_that_stopped_early_and_died_while_it_was_judged_resumes_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained again after the stop, and the averaged weights of the best evaluation are the model."""
+    from jenga_core import training
+
+    def early() -> dict[str, Any]:
+        made = config(learning_rate=0.3)
+        made["hooks"] = [{"kind": "core/early-stopping", "patience": 2}, *HOOKS[1:]]
+        made["train"].update(epochs=60, checkpoint={"steps": 1})
+        return made
+
+    def run(folder: Path, *, resume: bool = False) -> Any:
+        return jenga_core.train(
+            early(), data=toys.numbers_frame(), output=folder, resume=resume, registry=toys.registry(), quiet=True
+        )
+
+    straight = run(tmp_path / "straight")
+    assert "early stopping" in straight.stop
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "judgements", lambda *a, **k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(tmp_path / "run")
+    steps: list[int] = []
+    monkeypatch.setattr(training, "train_step", lambda *a: steps.append(1))
+    resumed = run(tmp_path / "run", resume=True)
+    assert (resumed.stop, resumed.step, steps) == (straight.stop, straight.step, [])
+    assert resumed.best == straight.best
+    assert resumed.best["step"] < resumed.step
+    same_weights(resumed.folder, straight.folder)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
     python train_script.py OPTIONS.json
 
 Options: config, data ("numbers" | "multimodal" | path of a parquet file), output, resume, kill_at (optimizer step at which
-the process kills itself with SIGKILL, after `kill_before` = "save" | "log" | "step").
+the process kills itself with SIGKILL), signal_at (step at which the first rank gets SIGTERM).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def main() -> None:
     kill_at = options.get("kill_at")
     if kill_at is not None:
         _arm(kill_at)
+    if "signal_at" in options:
+        _signal(options["signal_at"])
     data = pd.read_parquet(options["data"])
     run = jenga_core.train(
         options["config"],
@@ -37,6 +39,18 @@ def main() -> None:
         quiet=options.get("quiet", False),
     )
     print(json.dumps({"step": run.step, "stop": run.stop}))
+
+
+def _signal(step: int) -> None:
+    """SIGTERM to the first rank alone, in the middle of optimizer step `step`; every process goes on for a moment."""
+    real = training.train_step
+
+    def signalled(run: Any, wrapped: Any, window: Any) -> Any:
+        if run.step + 1 == step and run.rank == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(run, wrapped, window)
+
+    training.train_step = signalled
 
 
 def _arm(kill_at: int) -> None:

@@ -59,7 +59,9 @@ class Run:
     evaluated_at: int | None = None
     stop: str | None = None
     finished: bool = False
-    interrupted: bool = False
+    interrupted: bool = False  # this process was asked to stop; `stopping`: all agree to, after this step
+    stopping: bool = False
+    stepping: bool = False  # a stop must wait for the end of the step
     metrics: dict[str, float] = field(default_factory=dict)
     best: dict[str, Any] | None = None
     best_weights: dict[str, torch.Tensor] | None = None
@@ -184,16 +186,13 @@ class Run:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM lets the step end and saves a checkpoint; a second one stops at once.
-
-        With several processes it stops at once: ranks hear of it in different steps and would wait for each other for ever.
-        """
-        if self.world > 1 or threading.current_thread() is not threading.main_thread():
+        """Ctrl-C or SIGTERM lets the step end and saves a checkpoint. A second one, or one after the last step, stops at once."""
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def ask(number: int, _frame: Any) -> None:
-            if self.interrupted:
+            if self.interrupted or not self.stepping:
                 raise KeyboardInterrupt
             self.interrupted = True
             self.progress.say("stopping after this step; the state is being saved (again: stop at once)")

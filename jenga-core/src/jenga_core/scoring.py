@@ -126,6 +126,16 @@ def metrics_of(data: Data, scored: Mapping[str, Scored], split: str, weights: Ma
     return found
 
 
+def calibrate(data: Data, scored: Mapping[str, Scored]) -> None:
+    """Let each task set its thresholds from validation rows."""
+    for table, result in scored.items():
+        encoded = data.tables[table]
+        for name in data.parts.config.tasks_of(table):
+            rows = encoded.labelled(name, "validation")
+            if len(rows):
+                data.parts.tasks[name].calibrate(result.at(name, rows), take(encoded.targets[name].columns, rows))
+
+
 def judgements(
     data: Data, scored: Mapping[str, Scored], split: str, *, baselines: bool, bootstrap: int, seed: int
 ) -> list[Judgement]:

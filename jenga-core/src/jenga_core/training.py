@@ -27,7 +27,7 @@ from .registry import Registry
 from .run import Run as Run
 from .sampling import plan
 from .schedules import schedule
-from .scoring import judgements, metrics_of, require_rows, score
+from .scoring import calibrate, judgements, metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
 # The batches of one optimizer step: (number of the batch in the epoch, (table, rows)).
@@ -94,6 +94,7 @@ def fit(run: Run) -> None:
     run.hook.on_fit_start(run=run)
     run.model.train()
     run.progress.start(run.total_steps, run.step)
+    run.stepping = True
     while run.epoch < options.epochs and not run.stop:
         windows = _windows(run)
         if run.window == 0:
@@ -105,6 +106,7 @@ def fit(run: Run) -> None:
         if run.window < len(windows):
             break  # stopped inside the epoch
         _after_epoch(run)
+    run.stepping = False
     if run.evaluated_at != run.step:  # a run that was stopped between two evaluations
         evaluate(run)
     run.progress.stop()
@@ -166,12 +168,13 @@ def _batch(run: Run, at: int, table: str, rows: Array) -> Batch:
 
 
 def _counts(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
-    """Units per task over the window and all ranks, known before the forward pass."""
+    """Units per task over the window and all ranks, known before the forward pass; and whether any rank was told to stop."""
     names = list(run.config.tasks)
     here = [sum(b.targets[n].count for b in batches if n in b.targets) for n in names]
     if run.world > 1:
-        tensor = torch.tensor(here, dtype=torch.float64, device=run.accelerator.device)
-        here = run.accelerator.reduce(tensor, "sum").tolist()
+        tensor = torch.tensor([*here, run.interrupted], dtype=torch.float64, device=run.accelerator.device)
+        *here, told = run.accelerator.reduce(tensor, "sum").tolist()
+        run.stopping = told > 0
     return {n: c for n, c in zip(names, here, strict=True) if c > 0}
 
 
@@ -217,11 +220,11 @@ def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
         run.stop = run.stop or "max_steps reached"
     if _due(options.evaluate, run.step):
         evaluate(run)
-    if run.interrupted:
+    stopping = _stopping(run)
+    if stopping or _due(options.checkpoint, run.step):
         save(run)
+    if stopping:
         raise KeyboardInterrupt
-    if _due(options.checkpoint, run.step):
-        save(run)
 
 
 def _after_epoch(run: Run) -> None:
@@ -230,8 +233,16 @@ def _after_epoch(run: Run) -> None:
         evaluate(run)
     run.hook.on_epoch_end(run=run, epoch=epoch, metrics=run.metrics)
     run.epoch, run.window = epoch + 1, 0
-    if options.checkpoint.epochs and run.epoch % options.checkpoint.epochs == 0:
+    stopping = _stopping(run)  # told to while it evaluated
+    if stopping or (options.checkpoint.epochs and run.epoch % options.checkpoint.epochs == 0):
         save(run)
+    if stopping:
+        raise KeyboardInterrupt
+
+
+def _stopping(run: Run) -> bool:
+    """Several processes stop after the same step, or one would wait for ever for the others."""
+    return run.stopping if run.world > 1 else run.interrupted
 
 
 def _due(every: EveryConfig, step: int) -> bool:
@@ -312,7 +323,7 @@ def finish(run: Run, *, report: bool = True) -> None:
             if len(rows):
                 results[name] = score(run.model, run.data, name, rows, run.place, labels=True)
         if split == "validation":
-            calibrate(run, results)
+            calibrate(run.data, results)
             for name in results:  # thresholds may have moved what `predict` gives
                 results[name] = score(run.model, run.data, name, results[name].rows, run.place, labels=True)
     options = run.config.train
@@ -332,15 +343,3 @@ def finish(run: Run, *, report: bool = True) -> None:
         if options.checkpoint.after == "remove":
             checkpoint.remove_all(run.folder / "checkpoints")
     run.wait()
-
-
-def calibrate(run: Run, scored: Mapping[str, Any]) -> None:
-    """Let each task set its thresholds from validation rows."""
-    from .contracts import take
-
-    for table, result in scored.items():
-        for name in run.config.tasks_of(table):
-            rows = run.data.tables[table].labelled(name, "validation")
-            if len(rows):
-                target = take(run.data.tables[table].targets[name].columns, rows)
-                run.data.parts.tasks[name].calibrate(result.at(name, rows), target)
