@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,3 +228,12 @@ def test_hooks_of_the_loop_are_traced(trained, jenga, tmp_path, monkeypatch):
     monkeypatch.setenv("JENGA_TRACE_HOOKS", "1")
     _, err = jenga("train", trained / "config.yaml", "--output", tmp_path / "m", *QUICK, "--set", "train.max_steps=1")
     assert "run: backward(" in err
+
+
+def test_a_next_command_can_be_pasted_where_a_folder_has_a_space(jenga, site, tmp_path):
+    folder = tmp_path / "my work"
+    _, err = jenga("init", "acme-sonar", folder, "--rows", 60)
+    assert shlex.split(err.removeprefix("Next: ")) == ["jenga", "train", str(folder / "config.yaml")]
+    _, err = jenga("check", folder / "config.yaml", "--set", "train.epoch=1", status=2)
+    (command,) = re.findall(r"next: (.+)", err)
+    assert shlex.split(command) == ["jenga", "check", str(folder / "config.yaml")]

@@ -320,6 +320,18 @@ def test_training_rows_without_a_label_are_counted(jenga: Shell) -> None:
     assert "task threat: 4 of 60 rows excluded: no label" in jenga.train(csv(cells))
 
 
+@pytest.mark.parametrize("threshold", ["{target_fpr: 0.001}", "best_f1"])
+def test_a_run_refused_before_its_first_step_leaves_its_folder_free(jenga: Shell, threshold: str) -> None:
+    """What only the encoded labels can tell comes late, but the corrected run may have the same --output."""
+    cells = frame().assign(label=["attack" if i < 12 else "normal" for i in range(ROWS)], at=range(ROWS))
+    split = ("--set", "data.flows.split={by: time, column: at, validation: 0.2, test: 0.2}")
+    err = jenga.refused(
+        csv(cells), *split, "--set", f"tasks.threat={{kind: security/anomaly, target: label, threshold: {threshold}}}"
+    )
+    assert "validation rows" in err
+    jenga.train(csv(cells), *split)
+
+
 # ------------------------------------------------------------------ encodings
 
 

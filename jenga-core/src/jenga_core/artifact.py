@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -142,7 +143,7 @@ def verify(folder: Path) -> dict[str, Any]:
         raise ArtifactError(
             "is a run that has not finished" if unfinished else "is not a model folder: it has no manifest.json",
             where=str(folder),
-            next=f"jenga train CONFIG --output {folder} --resume" if unfinished else "jenga train CONFIG",
+            next=f"jenga train CONFIG --output {quote(str(folder))} --resume" if unfinished else "jenga train CONFIG",
         )
     manifest = read_state(folder, "manifest")
     if manifest.get("format") != FORMAT:

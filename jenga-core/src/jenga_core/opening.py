@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -198,7 +199,7 @@ def _check_same(
     path = folder / "config.yaml"
     if path.exists() and path.read_text(encoding="utf-8") != dump_config(relative(config, base, folder)):
         raise UserError("the configuration differs from the one this run was started with", where=str(path),
-                        next=f"jenga train {path} --output {folder} --resume")  # fmt: skip
+                        next=f"jenga train {quote(str(path))} --output {quote(str(folder))} --resume")  # fmt: skip
     if state is None:
         return
     for name, digest in digests(tables).items():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,15 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def forget(self) -> None:
+        """Leave nothing of a run that was refused before its first step: the corrected one may have the same folder."""
+        if self.rank == 0:
+            for name in ("config.yaml", "log.jsonl"):
+                (self.folder / name).unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "trackers", ignore_errors=True)
+            with suppress(OSError):  # something else is in it
+                self.folder.rmdir()
 
     def close(self) -> None:
         self.progress.stop()

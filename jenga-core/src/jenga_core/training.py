@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from . import checkpoint
 from .api import hookimpl
 from .config import EveryConfig, RunConfig
 from .contracts import Array, Batch
-from .errors import TrainingError, UserError, nearest
+from .errors import JengaError, TrainingError, UserError, nearest
 from .model import Step, not_finite
 from .opening import open_run
 from .registry import Registry
@@ -65,9 +66,11 @@ def train(
             finish(run, report=report)
     except BaseException as error:
         run.hook.on_exception(run=run, error=error)
-        raise
-    finally:
         run.close()
+        if isinstance(error, JengaError) and run.step == 0 and run.state is None:
+            run.forget()
+        raise
+    run.close()
     return run
 
 
@@ -224,7 +227,7 @@ def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
     if stopping or _due(options.checkpoint, run.step):
         save(run)
     if stopping:
-        raise KeyboardInterrupt
+        raise _stopped(run)
 
 
 def _after_epoch(run: Run) -> None:
@@ -237,7 +240,12 @@ def _after_epoch(run: Run) -> None:
     if stopping or (options.checkpoint.epochs and run.epoch % options.checkpoint.epochs == 0):
         save(run)
     if stopping:
-        raise KeyboardInterrupt
+        raise _stopped(run)
+
+
+def _stopped(run: Run) -> KeyboardInterrupt:
+    run.progress.say(f"saved at step {run.step}; to go on: add --output {quote(str(run.folder))} --resume")
+    return KeyboardInterrupt()
 
 
 def _stopping(run: Run) -> bool:

@@ -27,6 +27,8 @@ def init(
 
     Example: jenga init network-threats threats && jenga train threats/config.yaml
     """
+    from shlex import quote
+
     from ..api import ExampleSpec
     from ..errors import UserError
     from ..registry import Registry
@@ -40,7 +42,7 @@ def init(
         raise UserError("a template and a folder are needed", next="jenga init --list, then: jenga init TEMPLATE DIR")
     write_example(registry, template, folder, seed=seed, rows=rows)
     typer.echo(str(folder / "config.yaml"))
-    typer.echo(f"Next: jenga train {folder / 'config.yaml'}", err=True)
+    typer.echo(f"Next: jenga train {quote(str(folder / 'config.yaml'))}", err=True)
 
 
 def demo(

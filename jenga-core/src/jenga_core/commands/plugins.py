@@ -98,11 +98,13 @@ def new(
 
     A package with a processor, a backbone, an example and tests.
     """
+    from shlex import quote
+
     from ..scaffold import write
 
     for path in write(name, folder or Path(name)):
         typer.echo(str(path))
-    typer.echo(f"Next: pip install -e {folder or name} && jenga plugins check {name}", err=True)
+    typer.echo(f"Next: pip install -e {quote(str(folder or name))} && jenga plugins check {name}", err=True)
 
 
 def _records(name: str) -> list[PluginRecord]:

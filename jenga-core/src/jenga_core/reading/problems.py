@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any, TypeAlias
 
 from ..errors import UserError
@@ -57,7 +58,7 @@ class Origin:
 
     def command(self, verb: str) -> str:
         """The next command on this file: ``jenga check soc.yaml``."""
-        return f"jenga {verb} {self.file or 'CONFIG'}"
+        return f"jenga {verb} {quote(self.file) if self.file else 'CONFIG'}"
 
 
 def show(value: Any) -> str:
