@@ -57,5 +57,10 @@ def jenga_register_examples() -> list[ExampleSpec]:
             name="network-threats",
             factory="jenga_security.examples.network_threats:write",
             summary="Attacks in synthetic network flows: scans, brute force, exfiltration, floods",
-        )
+        ),
+        ExampleSpec(
+            name="transaction-fraud",
+            factory="jenga_security.examples.transaction_fraud:write",
+            summary="Frauds in synthetic mobile-money transactions: SIM swaps, scams, colluding agents, tried cards",
+        ),
     ]
