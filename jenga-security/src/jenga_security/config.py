@@ -73,6 +73,35 @@ class ResnetConfig(ComponentConfig):
         return cls(width=16, depth=1)
 
 
+class FtTransformerConfig(ComponentConfig):
+    """security/ft-transformer. The paper's default is width 192 and three blocks; these are smaller, for CPUs."""
+
+    width: int = Field(
+        default=64, ge=1, description="units of a column's token, and of the output; divisible by `heads`"
+    )
+    depth: int = Field(default=2, ge=1, description="attention blocks")
+    heads: int = Field(default=8, ge=1, description="attention heads")
+    expansion: float = Field(
+        default=4 / 3, gt=0, description="units inside a block's gated layer, as a multiple of `width`"
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of units dropped inside the gated layer in training"
+    )
+    attention_dropout: float = Field(
+        default=0.2, ge=0, lt=1, description="share of the attention weights dropped in training"
+    )
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width: {self.width} is not a multiple of heads: {self.heads}")
+        return self
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(width=16, depth=1, heads=2)
+
+
 class TargetRate(Section):
     """A threshold that at most this share of normal rows passes (split-conformal, on validation rows)."""
 

@@ -35,6 +35,13 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             accepts=TABLE,
             summary="The ResNet for tables of Gorishniy et al. 2021, with layer norm",
         ),
+        BackboneSpec(
+            name="ft-transformer",
+            factory="jenga_security.transformer:FtTransformer",
+            config="jenga_security.config:FtTransformerConfig",
+            accepts=TABLE,
+            summary="The FT-Transformer of Gorishniy et al. 2021: attention between the columns of a row",
+        ),
     ]
 
 
