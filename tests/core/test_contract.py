@@ -170,6 +170,29 @@ def test_two_tables_train_together_and_a_backbone_runs_only_for_its_own(tmp_path
     assert toys.Bag.calls == tables.count("texts") > 0
 
 
+def test_scoring_runs_a_backbone_once_per_batch_and_keeps_nothing(tmp_path: Path) -> None:
+    from jenga_core.scoring import score
+
+    run, _ = opened(two_tasks(), toys.numbers_frame(), tmp_path / "run")
+    rows, toys.Dense.calls = run.data.tables["rows"].splits["train"], 0
+    score(run.model, run.data, "rows", rows, run.place, labels=True)
+    assert toys.Dense.calls == -(-len(rows) // run.place.batch_size)
+    assert run.model._seen is None
+
+
+def test_a_batch_that_a_hook_looked_at_without_gradients_still_trains_the_backbone(tmp_path: Path) -> None:
+    class Peeks:
+        @toys.hookimpl
+        def on_batch(self, run: Run, batch: Any) -> None:
+            with torch.no_grad():
+                run.model(batch)
+
+    run, wrapped = opened(two_tasks(), toys.numbers_frame(), tmp_path / "run")
+    run.hook._manager.register(Peeks())
+    seen = step_without_update(run, wrapped, [run.data.tables["rows"].splits["train"][:16]], "rows")
+    assert all(g is not None for g in seen.values())
+
+
 def test_token_targets_are_learned_and_judged_through_predict(tmp_path: Path) -> None:
     config = two_tables("sequential")
     del config["data"]["rows"], config["inputs"]["x"], config["tasks"]["label"], config["backbones"]["net"]

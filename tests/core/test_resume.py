@@ -193,6 +193,28 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
     same_weights(folder, tmp_path / "straight")
 
 
+def test_checkpoints_that_a_resume_passed_over_do_not_push_out_whole_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    for step in (6, 8, 9):
+        checkpoint.write(folder, step, {"step": step}, keep=5)
+    for step in (8, 9):
+        (folder / f"step-{step:08d}.pt").write_bytes(b"torn")
+    assert checkpoint.newest(folder, lambda _: None) == {"step": 6}
+    checkpoint.write(folder, 7, {"step": 7}, keep=2)
+    assert sorted(p.name for p in folder.glob("*.pt")) == ["step-00000006.pt", "step-00000007.pt"]
+    assert checkpoint.newest(folder, lambda _: None) == {"step": 7}
+
+
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "replace"])
+def test_a_full_disk_names_the_file_that_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(files.os, name, Broken(getattr(os, name), 0, errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left") as error:
+        files.publish(tmp_path / "metrics.json", b"{}")
+    assert error.value.filename == str(tmp_path / "metrics.json")
+
+
 def test_no_whole_checkpoint_at_all_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = interrupted_state(tmp_path, monkeypatch)
     for path in (folder / "checkpoints").glob("*.json"):

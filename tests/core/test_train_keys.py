@@ -17,11 +17,12 @@ import jenga_core
 import toys
 from jenga_core import opening
 from jenga_core.api import hookimpl
-from jenga_core.config import ScheduleConfig
+from jenga_core.config import ScheduleConfig, TrainConfig
 from jenga_core.errors import TrainingError, UserError
+from jenga_core.opening import open_run
 from jenga_core.run import Run
 from jenga_core.schedules import schedule
-from jenga_core.scoring import score
+from jenga_core.scoring import metrics_of, score
 from jenga_core.training import Defaults
 
 
@@ -202,3 +203,161 @@ def test_tensorboard_gets_the_numbers_of_the_log_in_the_run_folder(tmp_path: Pat
     assert not any(
         name.startswith("trackers") for name in jenga_core.load(run.folder, registry=toys.registry()).manifest["files"]
     )
+
+
+# ------------------------------------------------------------------ how long, how much at once
+
+
+def test_epochs_and_max_steps_end_a_run_and_only_max_steps_says_so(tmp_path: Path) -> None:
+    runs = [
+        trained(tmp_path / str(i), epochs=2, **more) for i, more in enumerate(({}, {"max_steps": 5}, {"max_steps": 99}))
+    ]
+    assert [(run.step, run.stop) for run in runs] == [(18, None), (5, "max_steps reached"), (18, None)]
+    assert rates_end(runs[1]) == pytest.approx(0.0)  # the schedule is over when the steps are
+
+
+def rates_end(run: Run) -> float:
+    return float(run.scheduler.get_last_lr()[0])
+
+
+def test_max_steps_that_are_all_steps_are_reached(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", epochs=1, max_steps=9)
+    assert (run.step, run.stop) == (9, "max_steps reached")
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "steps"), [(16, 1, 9), (16, 2, 5), (16, 4, 3), (1000, 1, 1), (1000, 3, 1)]
+)
+def test_batch_size_and_accumulate_make_the_steps_of_an_epoch(
+    tmp_path: Path, batch_size: int, accumulate: int, steps: int
+) -> None:
+    """144 training rows; what is left over is a smaller step, and a batch larger than the table is the table."""
+    assert trained(tmp_path / "run", epochs=1, batch_size=batch_size, accumulate=accumulate).step == steps
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"learning_rate": 0.02}, {"weight_decay": 0.5}, {"clip_norm": 0.01}, {"clip_norm": None}, {"batch_size": 8},
+     {"accumulate": 3}, {"schedule": "cosine"}, {"epochs": 3}],
+    ids=str,
+)  # fmt: skip
+def test_a_key_of_the_optimisation_changes_the_weights(tmp_path: Path, change: dict[str, Any]) -> None:
+    base = {"epochs": 2, "clip_norm": 0.1}
+    assert not same_weights(trained(tmp_path / "a", **base), trained(tmp_path / "b", **{**base, **change}))
+
+
+def test_clip_norm_bounds_the_gradient(tmp_path: Path) -> None:
+    config = toys.numbers_config(epochs=1, clip_norm=0.05)
+    config["hooks"] = [{"kind": "core/gradient-statistics", "every": 1}]
+    for line in lines(trained(tmp_path / "run", config), "gradients"):
+        assert math.hypot(line["backbones/net"], line["heads/label"]) <= 0.05 * 1.001
+
+
+def test_weight_decay_shrinks_matrices_and_leaves_biases_alone(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", epochs=1, weight_decay=0.25)
+    decays = {p.ndim: g["weight_decay"] for g in run.optimizer.param_groups for p in g["params"]}
+    assert decays == {2: 0.25, 1: 0.0}
+
+
+def test_a_tasks_weight_scales_its_loss_and_zero_leaves_its_head_as_it_began(tmp_path: Path) -> None:
+    def two(weight: float) -> Run:
+        config = toys.numbers_config(epochs=1, weight_decay=0.0)
+        config["tasks"]["amount"] = {"kind": "core/regression", "target": "amount", "weight": weight}
+        return trained(tmp_path / str(weight), config)
+
+    none, much = two(0.0), two(5.0)
+    assert not same_weights(none, much)
+    begun = open_run(
+        none.config, data=toys.numbers_frame(), output=tmp_path / "begun", resume=False, seed=None, overrides=(),
+        registry=toys.registry(), quiet=True, defaults=Defaults(),
+    )  # fmt: skip
+    heads = [run.model.heads["amount"].state_dict() for run in (begun, none, much)]
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+    assert not any(torch.equal(heads[0][name], heads[2][name]) for name in heads[0])
+    assert none.metrics["loss"] == pytest.approx(none.metrics["label.loss"])
+    assert much.metrics["loss"] == pytest.approx(much.metrics["label.loss"] + 5 * much.metrics["amount.loss"])
+
+
+# ------------------------------------------------------------------ evaluating
+
+
+def test_evaluate_by_steps_or_epochs(tmp_path: Path) -> None:
+    by_steps = trained(tmp_path / "steps", epochs=2, evaluate={"steps": 4})
+    assert [line["step"] for line in lines(by_steps, "evaluate")] == [4, 8, 12, 16, 18]
+    by_epochs = trained(tmp_path / "epochs", epochs=3, evaluate={"epochs": 2})
+    assert [line["step"] for line in lines(by_epochs, "evaluate")] == [18, 27]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, None])
+def test_evaluate_batch_size_changes_the_batches_and_not_the_numbers(tmp_path: Path, size: int | None) -> None:
+    run = trained(tmp_path / "run", epochs=1, evaluate_batch_size=size)
+    assert run.place.batch_size == (size or 64)
+    assert run.metrics == pytest.approx(trained(tmp_path / "base", epochs=1).metrics, rel=1e-5)
+
+
+@pytest.mark.parametrize(("monitor", "pick"), [("loss", min), ("label.loss", min), ("label.accuracy", max)])
+def test_monitor_chooses_the_best_weights_in_its_direction(tmp_path: Path, monitor: str, pick: Any) -> None:
+    run = trained(tmp_path / "run", monitor=monitor, learning_rate=0.3, epochs=6)
+    values = [line["metrics"][monitor] for line in lines(run, "evaluate")]
+    assert len(set(values)) > 1
+    assert run.best["value"] == pick(values)
+    assert run.best["epoch"] == values.index(pick(values))
+    rows = run.data.tables["rows"].trainable("validation")
+    scored = {"rows": score(run.model, run.data, "rows", rows, run.place, labels=True)}
+    assert metrics_of(run.data, scored, "validation", run.weights)[monitor] == pytest.approx(run.best["value"])
+
+
+def test_an_unknown_monitor_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"label\.acuracy") as error:
+        trained(tmp_path / "run", monitor="label.acuracy")
+    assert error.value.nearest == "label.accuracy"
+
+
+def test_without_validation_rows_the_last_weights_are_kept_and_it_is_said(tmp_path: Path) -> None:
+    config = toys.numbers_config(epochs=1)
+    config["data"]["rows"]["split"] = {"validation": 0, "test": 0.2}
+    assert any("the last weights are kept" in note for note in trained(tmp_path / "run", config).notes)
+
+
+def test_a_task_without_labelled_test_rows_is_named(tmp_path: Path) -> None:
+    config = toys.numbers_config(epochs=1)
+    config["tasks"]["amount"] = {"kind": "core/regression", "target": "amount"}
+    frame = toys.numbers_frame()
+    run = trained(tmp_path / "run", config, {"train": frame, "test": frame[:40].assign(amount=np.nan)})
+    assert "task amount has no labelled test rows: it is not judged" in run.notes
+    assert [j.task for j in run.judgements] == ["label"]
+
+
+def test_bootstrap_and_baselines(tmp_path: Path) -> None:
+    without, with_both = (
+        trained(tmp_path / "a", epochs=1),
+        trained(tmp_path / "b", epochs=1, bootstrap=20, baselines=True),
+    )
+    (plain,), (full,) = without.judgements, with_both.judgements
+    assert (plain.resamples, full.resamples) == (0, 20)
+    assert math.isnan(plain.scores["accuracy"].low)
+    assert full.scores["accuracy"].low <= full.scores["accuracy"].value <= full.scores["accuracy"].high
+    assert not plain.baselines
+    assert full.baselines
+
+
+# ------------------------------------------------------------------ the rest
+
+
+def test_deterministic_refuses_what_is_not_and_is_gone_in_the_next_run(tmp_path: Path) -> None:
+    trained(tmp_path / "a", epochs=1, deterministic=True)
+    assert torch.are_deterministic_algorithms_enabled()
+    trained(tmp_path / "b", epochs=1)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_every_key_of_the_section_is_spoken_of_here() -> None:
+    """A new key fails this until it has a test."""
+    tested = {
+        "epochs", "max_steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip_norm", "schedule",
+        "precision", "device", "evaluate", "evaluate_batch_size", "monitor", "deterministic", "log_every", "trackers",
+        "bootstrap", "baselines",
+        "sampling",  # test_sampling.py, test_contract.py
+        "checkpoint",  # test_resume.py
+    }  # fmt: skip
+    assert set(TrainConfig.model_fields) == tested

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -34,6 +35,25 @@ FORMAT = 1
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
 _UNSEALED = {MANIFEST, "log.jsonl"}  # the log may be appended to; everything else is sealed
+
+
+class _Owner(BaseModel):
+    plugin: str
+    dist: str
+    version: str
+
+
+class _Data(BaseModel):
+    digest: str
+
+
+class _Form(BaseModel):
+    """The part of a manifest that loading relies on; it says more."""
+
+    files: dict[str, str]
+    plugins: dict[str, _Owner]
+    data: dict[str, _Data]
+    seen_absent: dict[str, bool]
 
 
 def save_weights(folder: Path, model: nn.Module) -> None:
@@ -89,16 +109,20 @@ def write_state(folder: Path, states: Mapping[str, Mapping[str, Any]]) -> None:
 def read_state(folder: Path, name: str) -> dict[str, Any]:
     path = folder / f"{name}.json"
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError("is missing from the model folder", where=str(path)) from None
     except ValueError as error:
         raise ArtifactError(f"is not JSON: {error}", where=str(path)) from error
+    if not isinstance(value, dict):
+        raise ArtifactError("is not a JSON object", where=str(path))
     return value
 
 
 def seal(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest over everything that lies in the folder now; the last act of a run."""
+    for leftover in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
+        leftover.unlink()
     files = {
         str(p.relative_to(folder)): sha256(p)
         for p in sorted(folder.rglob("*"))
@@ -127,8 +151,13 @@ def verify(folder: Path) -> dict[str, Any]:
             where=str(folder),
             next="pip install --upgrade jenga-core",
         )
-    files = manifest.get("files", {})
-    for name in ("config.yaml", WEIGHTS):
+    try:
+        files = _Form.model_validate(manifest).files
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise ArtifactError(f"its manifest is not one that Jenga wrote: {what}", where=str(folder)) from error
+    for name in ("config.yaml", "columns.json", WEIGHTS):
         if name not in files:
             raise ArtifactError(f"its manifest does not list {name}", where=str(folder))
     for name, expected in files.items():
@@ -138,6 +167,15 @@ def verify(folder: Path) -> dict[str, Any]:
         if sha256(path) != expected:
             raise ArtifactError(f"{name} is not the file that was saved (its sha256 differs)", where=str(folder))
     return manifest
+
+
+def check_listed(folder: Path, manifest: Mapping[str, Any], config: RunConfig) -> None:
+    """The manifest must answer for every state that the config calls for and for every table."""
+    states = {"backbones": list(config.backbones), "processors": list(config.inputs), "tasks": list(config.tasks)}
+    needed = [f"{family}/{name}.json" for family, names in states.items() for name in names]
+    lost = [n for n in needed if n not in manifest["files"]] + [t for t in config.data if t not in manifest["data"]]
+    if lost:
+        raise ArtifactError(f"its manifest does not list {lost[0]}", where=str(folder))
 
 
 def versions() -> dict[str, str]:

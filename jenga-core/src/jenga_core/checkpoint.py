@@ -24,20 +24,24 @@ _NAME = re.compile(r"step-(\d{8})\.pt")
 
 
 def write(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
-    """Save `state` (tensors and plain Python values) atomically; then remove all but the newest `keep` checkpoints."""
+    """Save `state` (tensors and plain Python values) atomically; then remove all but the newest `keep` checkpoints.
+
+    Checkpoints of later steps go first: they are those that a resume passed over, and must not push out whole ones.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path = folder / f"step-{step:08d}.pt"
     try:
         data = buffer.getbuffer()
-        digest = publish(path, bytes(data))
+        digest = publish(path, data)
         publish_json(path.with_suffix(".json"), {"sha256": digest, "size": len(data), "step": step})
     except OSError as error:
         raise CheckpointError(
             f"cannot write checkpoint {path}: {error.strerror or error} (errno {error.errno}). "
             "The run stops; earlier checkpoints are whole: free space or permissions, then add --resume"
         ) from error
-    for old in _all(folder)[keep:]:
+    later = [p for p in _all(folder) if p > path]
+    for old in [*later, *_all(folder)[len(later) + keep :]]:
         old.with_suffix(".json").unlink(missing_ok=True)
         old.unlink(missing_ok=True)
     return path

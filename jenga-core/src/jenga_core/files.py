@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 
-def publish(path: Path, data: bytes) -> str:
+def publish(path: Path, data: bytes | memoryview) -> str:
     """Atomically replace `path` by `data`; returns the sha256 of `data`. A failure leaves the old file as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -28,8 +28,10 @@ def publish(path: Path, data: bytes) -> str:
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk does not say which file it was
         raise
     _flush_folder(path.parent)
     return hashlib.sha256(data).hexdigest()

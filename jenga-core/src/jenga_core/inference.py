@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch
 from . import artifact
 from .assembly import Events, build_events, build_model, build_parts, load_tables
 from .config import RunConfig
+from .contents import tidy
 from .contracts import Columns
 from .data import Data, EncodedTable, Parts
 from .errors import ArtifactError, DataError, UserError, nearest
@@ -25,6 +27,7 @@ from .paths import by_split
 from .reading import read_config
 from .registry import Registry, uncompressed
 from .scoring import Place, judgements, score
+from .splits import NAMES
 from .tables import Table, load_table, read_frame
 
 
@@ -45,49 +48,57 @@ class Predictor:
     def predict(self, frame: pd.DataFrame, *, table: str | None = None) -> pd.DataFrame:
         """Predictions for every row, with the frame's own index and order. Columns are named ``{task}.{field}``.
 
-        A row that has none of the model's inputs gets missing values. `table`: which of the run's tables the rows are
+        A row that has none of the model's inputs gets missing values; the columns are there even when no row has any,
+        and whole numbers stay whole (pandas' nullable types). `table`: which of the run's tables the rows are
         like; may be left out when there is one. Raises DataError for a missing column.
         """
-        name = self._table(table, frame)
-        rows = frame.reset_index(drop=True)
-        encoded = self.parts.encode(
-            name, rows, {"all": np.arange(len(rows))}, self.columns[name]["inputs"], labels=False
-        )
+        return self.explain(frame, table=table)[0]
+
+    def explain(self, frame: pd.DataFrame, *, table: str | None = None) -> tuple[pd.DataFrame, Counter[str]]:
+        """As `predict`, and what a reader of the predictions should know: reason -> rows, such as unseen categories."""
+        name, encoded = self._encode(frame, table)
         usable = np.flatnonzero(encoded.usable)
-        data = Data(self.parts, {name: encoded})
-        scored = score(self.model, data, name, usable, self.place, labels=False)
-        decoded = {}
-        for task in self.config.tasks_of(name):
-            decoded[task] = self._decode(task, scored.outputs[task], usable, encoded)
-        found = pd.concat([d.add_prefix(f"{t}.") for t, d in decoded.items()], axis=1) if decoded else pd.DataFrame()
-        if len(usable) < len(rows):
-            found = found.reindex(range(len(rows)))
+        if len(usable):
+            data = Data(self.parts, {name: encoded})
+            scored = score(self.model, data, name, usable, self.place, labels=False)
+            decoded = [self._decode(task, scored.outputs[task], usable, encoded) for task in self.config.tasks_of(name)]
+            found = pd.concat(decoded, axis=1)
+        else:
+            found = pd.DataFrame({c: pd.Series(dtype=t) for c, t in self.columns[name]["outputs"]})
+        if len(usable) < encoded.size:
+            found = _with_gaps(found, encoded.size)
         found.index = frame.index
         self.hook.on_predict(run=self, frame=frame, predictions=found)
-        return found
+        return found, self._unusual(encoded)
+
+    def _encode(self, frame: pd.DataFrame, table: str | None) -> tuple[str, EncodedTable]:
+        """(table, encoded rows): cells are taken as they were for training, whatever the frame's types."""
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"is no pandas DataFrame but {type(frame).__name__}", where="the rows to predict")
+        rows, _ = tidy(frame, "the rows to predict")
+        name = self._table(table, rows)
+        every = {"all": np.arange(len(rows))}
+        return name, self.parts.encode(name, rows, every, self.columns[name]["inputs"], labels=False)
 
     def _decode(self, task: str, output: Columns, rows: Any, encoded: EncodedTable) -> pd.DataFrame:
-        if not len(rows):
-            return pd.DataFrame(index=range(0))
         found = self.parts.tasks[task].decode(output, rows, encoded.inputs)
-        found.index = pd.Index(rows)
-        return found
+        return found.set_axis(rows).add_prefix(f"{task}.")
 
     def warnings(self, frame: pd.DataFrame, *, table: str | None = None) -> list[str]:
-        """What a reader of the predictions should know, such as an input that is absent here and never was in training."""
-        name = self._table(table, frame)
-        rows = frame.reset_index(drop=True)
-        encoded = self.parts.encode(name, rows, {}, self.columns[name]["inputs"], labels=False)
-        lines = []
+        """What a reader of the predictions should know, such as unseen categories and inputs that are absent."""
+        _, encoded = self._encode(frame, table)
+        return [f"{reason} (rows: {n:,})" for reason, n in self._unusual(encoded).items()]
+
+    def _unusual(self, encoded: EncodedTable) -> Counter[str]:
+        found: Counter[str] = Counter()
         for key, part in encoded.inputs.items():
-            absent = int((~part.present).sum())
-            if absent and len(encoded.inputs) > 1 and not self.manifest["seen_absent"].get(key, True):
-                lines.append(
-                    f"{absent:,} rows lack input {key!r}, which every training row had: their predictions are guesses"
-                )
-            lines += [f"input {key!r}: {count:,} rows: {reason}" for reason, count in part.excluded.items() if count]
-        lost = int((~encoded.usable).sum())
-        return [*lines, f"{lost:,} rows have no usable input and get no prediction"] if lost else lines
+            if len(encoded.inputs) > 1 and not self.manifest["seen_absent"].get(key, True):
+                reason = "is absent, but was there in every training row: the predictions are guesses"
+                found[f"input {key!r}: {reason}"] = int((~part.present).sum())
+            found.update({f"input {key!r}: {reason}": n for reason, n in part.excluded.items()})
+        found.update(self.parts.counts(encoded, encoded.splits["all"]))
+        found["no usable input, so no prediction"] = int((~encoded.usable).sum())
+        return +found  # without the zeros
 
     def _table(self, table: str | None, frame: pd.DataFrame) -> str:
         if table is not None and table not in self.config.data:
@@ -122,16 +133,23 @@ class Predictor:
         """Judge on a split of the run's own data, or on `data` (a path or a DataFrame) as a whole.
 
         The run's own data must be as it was in training; only then are its test rows rows that the model has not seen.
+        `table`: which of the run's tables `data` is like, or the only one to judge.
         """
+        if split not in NAMES:
+            raise UserError(f"unknown split {split!r}", allowed=NAMES, nearest=nearest(split, NAMES))
+        if table is not None:
+            self._table(table, pd.DataFrame())
         if data is None:
+            self._require_paths()
             tables = load_tables(self.config, self.registry, base=self.folder)
+            tables = {name: found for name, found in tables.items() if table in (None, name)}
             for name, found in tables.items():
                 if found.digest != self.manifest["data"][name]["digest"]:
                     raise DataError(f"table {name!r} has changed since training: its split is not the one of the run",
                                     next="jenga evaluate MODEL DATA judges on a file of your own")  # fmt: skip
         else:
-            name = table or next(iter(self.config.data))
             frame = data if isinstance(data, pd.DataFrame) else self.read(data, table=table)
+            name = self._table(table, frame)
             section = self.config.data[name].model_copy(update={"path": None})
             tables = {
                 name: load_table(name, section, base=self.folder, registry=self.registry, seed=0, given={"test": frame})
@@ -139,11 +157,19 @@ class Predictor:
             split = "test"
         return self._judge(tables, split, bootstrap)
 
+    def _require_paths(self) -> None:
+        for name, section in self.config.data.items():
+            if section.path is None:
+                raise DataError(f"table {name!r} came from Python and is not in the folder", where=str(self.folder),
+                                next="jenga evaluate MODEL DATA (Python: evaluate(frame))")  # fmt: skip
+
     def _judge(self, tables: Mapping[str, Table], split: str, bootstrap: int | None) -> list[Judgement]:
-        encoded = {
-            n: self.parts.encode(n, t.frame, t.splits, self.columns[n]["inputs"], labels=True)
-            for n, t in tables.items()
-        }
+        encoded = {}
+        for name, table in tables.items():
+            with table.naming():
+                encoded[name] = self.parts.encode(
+                    name, table.frame, table.splits, self.columns[name]["inputs"], labels=True
+                )
         data = Data(self.parts, encoded)
         scored = {}
         for name, part in encoded.items():
@@ -167,6 +193,7 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     registry = registry or Registry.discover()
     _require_plugins(manifest, registry)
     config = read_config(folder / "config.yaml", registry=registry)
+    artifact.check_listed(folder, manifest, config)
     parts = build_parts(config, registry)
     for name, processor in parts.processors.items():
         processor.restore(artifact.read_state(folder, f"processors/{name}"))
@@ -185,6 +212,13 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     return predictor
 
 
+def _with_gaps(found: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Missing values for the rows 0..size that `found` lacks. Numpy's integers and truth values cannot be missing."""
+    nullable = {"i": "Int64", "b": "boolean"}
+    types = {c: nullable[t.kind] for c, t in found.dtypes.items() if isinstance(t, np.dtype) and t.kind in nullable}
+    return found.astype(types).reindex(range(size))
+
+
 def _ending(path: str) -> str:
     return Path(uncompressed(path)).suffix
 
@@ -200,7 +234,7 @@ def autocast(config: RunConfig, device: torch.device) -> Any:
 
 def _require_plugins(manifest: Mapping[str, Any], registry: Registry) -> None:
     known = {record.name: record for record in registry.records}
-    for kind, owner in manifest.get("plugins", {}).items():
+    for kind, owner in manifest["plugins"].items():
         record = known.get(owner["plugin"])
         if record is None:
             raise ArtifactError(

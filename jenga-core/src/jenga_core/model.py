@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -67,15 +68,25 @@ class Model(nn.Module):
             (name, backbone) for inputs in wiring.values() if len(inputs) > 1 for name, backbone in inputs.items()
         ]
         self.absent = Named({name: Absent(int(backbones[backbone].out_dim)) for name, backbone in several})  # type: ignore[arg-type]
+        self._scoring = False
         self._seen: tuple[Batch, dict[str, Features]] | None = None
+
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Within it several tasks (and the loss) ask for the same batch, and the backbones run once. Weights stay still."""
+        self._scoring = True
+        try:
+            yield
+        finally:
+            self._scoring, self._seen = False, None
 
     def features(self, batch: Batch) -> dict[str, Features]:
         """Each input's Features over all rows of the batch; a backbone runs only on the rows that have its input."""
-        if self._seen is not None and self._seen[0] is batch:
-            return self._seen[1]
+        seen = self._seen  # read once: several threads may score with one model
+        if seen is not None and seen[0] is batch:
+            return seen[1]
         found = {name: self._input(batch, name, backbone) for name, backbone in self.wiring[batch.table].items()}
-        # In evaluation several tasks (and the loss) ask for the same batch: the backbones run once.
-        self._seen = None if torch.is_grad_enabled() else (batch, found)
+        self._seen = (batch, found) if self._scoring else None
         return found
 
     def _input(self, batch: Batch, name: str, backbone: str) -> Features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import ProjectConfiguration
@@ -47,10 +49,10 @@ def open_run(
     registry = registry or Registry.discover()
     base = Path(config).resolve().parent if isinstance(config, str | Path) else Path.cwd()
     overrides = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
+    if isinstance(config, RunConfig) and overrides:
+        config = yaml.safe_load(dump_config(config))
     if not isinstance(config, RunConfig):
         config = read_config(config, overrides=overrides, registry=registry)
-    elif seed is not None:
-        config = config.model_copy(update={"seed": seed})
     check_place(config)
     accelerator = start_accelerator(config)
     check_precision(config, accelerator)
@@ -64,8 +66,9 @@ def open_run(
     parts = build_parts(config, registry)
     encoded = {}
     for name, table in tables.items():
-        parts.fit(name, table.frame, table.splits["train"])
-        encoded[name] = encode(config, parts, table)
+        with table.naming():
+            parts.fit(name, table.frame, table.splits["train"])
+            encoded[name] = encode(config, parts, table)
     model = build_model(config, registry, parts)
     hook = build_events(config, registry, parts, defaults)
     run = Run(config, folder, base, registry, accelerator, progress, tables, Data(parts, encoded), model, hook, state)
@@ -155,7 +158,7 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
             raise UserError(f"no run to resume under {runs}", next="give its folder with --output DIR")
         output = found[-1]
     if output is None:
-        output = runs / time.strftime("%Y%m%d-%H%M%S")
+        output = _unused(runs / time.strftime("%Y%m%d-%H%M%S"))
         if accelerator.num_processes > 1:
             names = [str(output)]
             torch.distributed.broadcast_object_list(names)
@@ -175,6 +178,12 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
         raise UserError("holds no run to resume", where=str(folder), next="leave --resume out to start one")
     accelerator.wait_for_everyone()
     return folder
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or with -2, -3, ... behind it where another run of the same second has it."""
+    tries = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
+    return next(p for p in itertools.chain([path], tries) if not p.exists())
 
 
 def _check_same(
@@ -228,6 +237,8 @@ def _begin(run: Run) -> None:
         run.accelerator.project_configuration.logging_dir = str(run.folder / "trackers")
         run.accelerator.init_trackers(run.config.project, config={"seed": run.config.seed})
     if run.state is None:
+        if run.rank == 0:  # a run that died before its first checkpoint begins again, and so does its log
+            publish(run.folder / "log.jsonl", b"")
         run.log(
             "start",
             seed=run.config.seed,
@@ -248,3 +259,6 @@ def _begin(run: Run) -> None:
             for reason, count in part.excluded.items():
                 if count:
                     run.note(f"{name}: {what}: {count:,} of {encoded.size:,} rows excluded: {reason}")
+        for split, rows in encoded.splits.items():
+            for reason, count in run.data.parts.counts(encoded, rows).items():
+                run.note(f"{name}: {reason}: {count:,} of {len(rows):,} {split} rows")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .opening import relative
 from .reading import dump_config
 from .report import write_card, write_report
 from .run import Run
+from .scoring import score
 
 
 def publish_run(run: Run, *, report: bool = True) -> None:
@@ -45,10 +47,25 @@ def saved(backbone: Any) -> dict[str, Any]:
 
 
 def _columns(run: Run, table: str) -> dict[str, Any]:
-    """What a prediction needs: per input its feature columns, and every column's type when the model was trained."""
+    """What a prediction needs: feature columns per input, every column's type in training, the columns it will have."""
     frame = run.tables[table].frame
     inputs = {i: run.config.feature_columns(i, list(frame.columns)) for i in run.config.inputs_of(table)}
-    return {"inputs": inputs, "types": {str(c): str(t) for c, t in frame.dtypes.items()}}
+    return {
+        "inputs": inputs,
+        "types": {str(c): str(t) for c, t in frame.dtypes.items()},
+        "outputs": _outputs(run, table),
+    }
+
+
+def _outputs(run: Run, table: str) -> list[tuple[str, str]]:
+    """(column, type) of a prediction, in order, as one training row gives them."""
+    rows, place = run.train_rows[table][:1], replace(run.place, rank=0, world=1)
+    scored = score(run.model, run.data, table, rows, place, labels=False)
+    inputs, found = run.data.tables[table].inputs, []
+    for task in run.config.tasks_of(table):
+        frame = run.data.parts.tasks[task].decode(scored.outputs[task], rows, inputs)
+        found += [(f"{task}.{column}", str(kind)) for column, kind in frame.dtypes.items()]
+    return found
 
 
 def metrics_json(run: Run) -> dict[str, Any]:

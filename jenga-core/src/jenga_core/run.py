@@ -184,8 +184,11 @@ class Run:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM lets the step end and saves a checkpoint; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
+        """The first Ctrl-C or SIGTERM lets the step end and saves a checkpoint; a second one stops at once.
+
+        With several processes it stops at once: ranks hear of it in different steps and would wait for each other for ever.
+        """
+        if self.world > 1 or threading.current_thread() is not threading.main_thread():
             yield
             return
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def plan(
     """
     lengths = lengths or {}
     streams = {
-        name: _batches(numbers, lengths.get(name), batch, seed, epoch, index)
-        for index, (name, numbers) in enumerate(rows.items())
+        name: _batches(numbers, lengths.get(name), batch, [seed, epoch, 1, crc32(name.encode())])
+        for name, numbers in rows.items()
         if len(numbers)
     }
     sizes = {name: -(-len(rows[name]) // batch) for name in streams}
@@ -41,11 +42,11 @@ def plan(
     return [(name, next(streams[name])) for name in order]
 
 
-def _batches(rows: Array, lengths: Array | None, batch: int, seed: int, epoch: int, index: int) -> Iterator[Array]:
+def _batches(rows: Array, lengths: Array | None, batch: int, seeds: list[int]) -> Iterator[Array]:
     """Endless: a new permutation each time the rows are used up (only temperature sampling asks for more than one)."""
     turn = 0
     while True:
-        rng = np.random.default_rng([seed, epoch, 1, index, turn])
+        rng = np.random.default_rng([*seeds, turn])
         shuffled = rows[rng.permutation(len(rows))]
         cut = [shuffled[i : i + batch] for i in range(0, len(shuffled), batch)]
         yield from cut if lengths is None else _bucketed(shuffled, lengths, batch, rng)
@@ -82,6 +83,8 @@ def _temperature(
     sizes: Mapping[str, int], rows: Mapping[str, int], config: Any, draw: np.random.Generator
 ) -> list[str]:
     names: Sequence[str] = list(sizes)
+    if not names:
+        return []
     weight = np.array([rows[n] for n in names], dtype=np.float64) ** (1.0 / config.temperature)
     picks = draw.choice(len(names), size=sum(sizes.values()), p=weight / weight.sum())
     return [names[i] for i in picks]

@@ -53,7 +53,7 @@ def score(model: Model, data: Data, table: str, rows: Array, place: Place, *, la
     tasks = {n: data.parts.tasks[n] for n in data.parts.config.tasks_of(table)}
     pieces: list[tuple[Array, dict[str, dict[str, Any]]]] = []
     losses, counts = dict.fromkeys(tasks, 0.0), dict.fromkeys(tasks, 0.0)
-    with torch.no_grad(), place.context():
+    with torch.no_grad(), model.scoring(), place.context():
         for batch in _batches(data, table, rows, place, labels):
             outputs = {n: {k: _host(v) for k, v in task.predict(model, batch, n).items()} for n, task in tasks.items()}
             pieces.append((batch.rows, outputs))

@@ -30,9 +30,8 @@ from .schedules import schedule
 from .scoring import judgements, metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
-Window = Sequence[
-    tuple[int, tuple[str, Array]]
-]  # (number of the batch in the epoch, (table, rows)) of one optimizer step
+# The batches of one optimizer step: (number of the batch in the epoch, (table, rows)).
+Window = Sequence[tuple[int, tuple[str, Array]]]
 
 
 def train(
@@ -112,6 +111,8 @@ def fit(run: Run) -> None:
     run.hook.on_fit_end(run=run)
     if run.best_weights is not None:
         run.model.load_state_dict(run.best_weights)
+    else:
+        run.note(f"{options.monitor} was never a number on validation rows: the last weights are kept, not the best")
     _check_weights(run)
 
 
@@ -212,8 +213,8 @@ def _windows(run: Run) -> list[Window]:
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
     options = run.config.train
     run.record_losses(losses)
-    if run.step >= run.total_steps:
-        run.stop = run.stop or ("max_steps reached" if options.max_steps else None)
+    if run.step == options.max_steps:
+        run.stop = run.stop or "max_steps reached"
     if _due(options.evaluate, run.step):
         evaluate(run)
     if run.interrupted:
@@ -322,6 +323,9 @@ def finish(run: Run, *, report: bool = True) -> None:
         run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed
     ) if run.rank == 0 else []  # fmt: skip
     run.judgements = made
+    for name in run.config.tasks if run.rank == 0 else ():
+        if name not in [j.task for j in made]:
+            run.note(f"task {name} has no labelled {split} rows: it is not judged")
     run.log("end", seconds_judging=time.perf_counter() - started, stop=run.stop)
     if run.rank == 0:
         publish_run(run, report=report)
