@@ -74,6 +74,13 @@ class Processor(Protocol):
         """The whole table, once, columnar; one entry per row, always. Files named in cells stay paths."""
         ...
 
+    def divide(self, encoded: Encoded, splits: Mapping[str, Array]) -> Encoded:
+        """Called once after `encode`, with the row numbers of each split: only for a processor whose rows see other rows.
+
+        Such a processor must not let a row see rows of another split. Rows in no split count as one more split.
+        """
+        return encoded
+
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
     ) -> Mapping[str, Tensor]:

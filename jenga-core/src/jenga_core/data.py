@@ -81,7 +81,8 @@ class Parts:
         """Encode every row of one table. `columns`: input -> feature columns. `labels=False`: targets are not read."""
         inputs = {}
         for key in self.config.inputs_of(name):
-            inputs[key] = self.processors[key].encode(_select(frame, columns[key], f"table {name!r}, input {key!r}"))
+            cells = _select(frame, columns[key], f"table {name!r}, input {key!r}")
+            inputs[key] = self.processors[key].divide(self.processors[key].encode(cells), splits)
         targets = {}
         for key, section in self.config.tasks_of(name).items() if labels else ():
             cells = _select(frame, section.columns(), f"table {name!r}, task {key!r}")

@@ -47,6 +47,36 @@ class TableConfig(ComponentConfig):
         return self
 
 
+class WindowConfig(TableConfig):
+    """security/window: each row with the rows of its group before it; columns as security/table reads them.
+
+    `group` and `time` must be among the input's columns; they are not features.
+    """
+
+    group: str | None = Field(
+        default=None,
+        description="column that says whose row it is (a host, an account); default: all rows are one series",
+    )
+    time: str | None = Field(
+        default=None, description="column that orders the rows; default: the order in which the table has them"
+    )
+    length: int = Field(default=16, ge=1, le=4096, description="rows in a window, the row itself included")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        named = [name for name in (self.group, self.time) if name]
+        both = sorted({*named} & {*self.numeric, *self.categorical})
+        if both:
+            raise ValueError(f"{both} are listed as features and as `group` or `time`, which are none")
+        if len({*named}) < len(named):
+            raise ValueError(f"`group` and `time` are one column, {named[0]!r}")
+        return self
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(length=1)
+
+
 class MlpConfig(ComponentConfig):
     """security/tabular-mlp."""
 
@@ -71,6 +101,49 @@ class ResnetConfig(ComponentConfig):
     @classmethod
     def example(cls) -> Self:
         return cls(width=16, depth=1)
+
+
+class FtTransformerConfig(ComponentConfig):
+    """security/ft-transformer. The paper's default is width 192 and three blocks; these are smaller, for CPUs."""
+
+    width: int = Field(
+        default=64, ge=1, description="units of a column's token, and of the output; divisible by `heads`"
+    )
+    depth: int = Field(default=2, ge=1, description="attention blocks")
+    heads: int = Field(default=8, ge=1, description="attention heads")
+    expansion: float = Field(
+        default=4 / 3, gt=0, description="units inside a block's gated layer, as a multiple of `width`"
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of units dropped inside the gated layer in training"
+    )
+    attention_dropout: float = Field(
+        default=0.2, ge=0, lt=1, description="share of the attention weights dropped in training"
+    )
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width: {self.width} is not a multiple of heads: {self.heads}")
+        return self
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(width=16, depth=1, heads=2)
+
+
+class GruConfig(ComponentConfig):
+    """security/gru."""
+
+    width: int = Field(default=64, ge=1, description="units of each layer's state, and of the output")
+    depth: int = Field(default=1, ge=1, description="layers, one over the other")
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of units dropped between layers and behind the last, in training"
+    )
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(width=16)
 
 
 class TargetRate(Section):

@@ -14,7 +14,14 @@ def jenga_register_processors() -> list[ProcessorSpec]:
             config="jenga_security.config:TableConfig",
             emits="table",
             summary="Numbers and categories of a table: scaling, missing values, a bucket for unseen categories",
-        )
+        ),
+        ProcessorSpec(
+            name="window",
+            factory="jenga_security.windows:WindowProcessor",
+            config="jenga_security.config:WindowConfig",
+            emits="windows",
+            summary="Each row with the rows of its host or account before it: causal, never across groups or splits",
+        ),
     ]
 
 
@@ -34,6 +41,20 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             config="jenga_security.config:ResnetConfig",
             accepts=TABLE,
             summary="The ResNet for tables of Gorishniy et al. 2021, with layer norm",
+        ),
+        BackboneSpec(
+            name="ft-transformer",
+            factory="jenga_security.transformer:FtTransformer",
+            config="jenga_security.config:FtTransformerConfig",
+            accepts=TABLE,
+            summary="The FT-Transformer of Gorishniy et al. 2021: attention between the columns of a row",
+        ),
+        BackboneSpec(
+            name="gru",
+            factory="jenga_security.recurrent:Gru",
+            config="jenga_security.config:GruConfig",
+            accepts=frozenset({"windows"}),
+            summary="A gated recurrent unit over windows, oldest row first",
         ),
     ]
 
@@ -57,5 +78,15 @@ def jenga_register_examples() -> list[ExampleSpec]:
             name="network-threats",
             factory="jenga_security.examples.network_threats:write",
             summary="Attacks in synthetic network flows: scans, brute force, exfiltration, floods",
-        )
+        ),
+        ExampleSpec(
+            name="transaction-fraud",
+            factory="jenga_security.examples.transaction_fraud:write",
+            summary="Frauds in synthetic mobile-money transactions: SIM swaps, scams, colluding agents, tried cards",
+        ),
+        ExampleSpec(
+            name="aiops",
+            factory="jenga_security.examples.aiops:write",
+            summary="Incidents in synthetic metrics of hosts over time: leaks, slow disks, bad releases",
+        ),
     ]

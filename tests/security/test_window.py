@@ -1,0 +1,237 @@
+"""Windows: causal, within their group and their split, padded behind the row; and the recurrent network over them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jenga_core.errors import DataError
+from jenga_security.config import GruConfig, WindowConfig
+from jenga_security.recurrent import Gru
+from jenga_security.windows import WindowProcessor
+
+RNG = np.random.default_rng(0)
+
+
+def cells(groups, times):
+    size = len(groups)
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {"host": groups, "at": times, "x": np.arange(size, dtype=float), "kind": rng.choice(["a", "b", "c"], size)}
+    )
+
+
+def fitted(table, length=4, **options):
+    options = {"group": "host", "time": "at", "scaling": "none", "unseen_rate": 0.0, **options}
+    processor = WindowProcessor(WindowConfig(length=length, **options))
+    processor.fit(table)
+    return processor
+
+
+def windows(processor, encoded, rows, purpose="evaluate"):
+    """The column x of each row's window, as lists: x is the row's number."""
+    data = processor.collate(encoded, np.asarray(rows), purpose, RNG)
+    return [line[mask].tolist() for line, mask in zip(data["numbers"][:, :, 0], data["mask"], strict=True)]
+
+
+def expected(table, row, length, part=None):
+    """Written out again: earlier rows of the same group, by time and then by place; up to the border of the split."""
+    same = table.index[table["host"] == table["host"][row]] if "host" in table else table.index
+    ordered = sorted(same, key=lambda at: (table["at"][at], at))
+    before = ordered[: ordered.index(row) + 1][-length:]
+    while part is not None and any(part[at] != part[row] for at in before):
+        before = before[1:]
+    return [float(at) for at in before]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=1, max_size=30),
+    st.integers(1, 6),
+    st.integers(0, 9),
+)
+def test_a_window_is_the_rows_before_within_group_and_split(rows, length, cut):
+    table = cells([g for g, _ in rows], [t for _, t in rows])
+    late = np.array([t >= cut for _, t in rows])
+    processor = fitted(table, length)
+    encoded = processor.encode(table)
+    every = np.arange(len(table))
+    assert windows(processor, encoded, every) == [expected(table, row, length) for row in every]
+    divided = processor.divide(encoded, {"train": every[~late], "test": every[late]})
+    assert windows(processor, divided, every) == [expected(table, row, length, late) for row in every]
+
+
+def test_later_rows_and_other_groups_change_nothing():
+    table = cells(["a", "b"] * 10, np.repeat(np.arange(10), 2))
+    processor = fitted(table)
+    before = processor.collate(processor.encode(table), np.array([8]), "evaluate", RNG)
+    other = table.copy()
+    other.loc[(other["at"] > 4) | (other["host"] == "b"), "x"] = 1e6
+    after = processor.collate(processor.encode(other), np.array([8]), "evaluate", RNG)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_order_of_the_table_does_not_matter():
+    table = cells(["a", "b", "c"] * 8, np.repeat(np.arange(8), 3))
+    processor = fitted(table)
+    mixed = table.sample(frac=1, random_state=0)
+    one = windows(processor, processor.encode(table), mixed.index)
+    two = windows(processor, processor.encode(mixed.reset_index(drop=True)), np.arange(len(mixed)))
+    assert one == two
+
+
+def test_without_group_and_time_the_table_is_one_series():
+    table = cells(["a"] * 5, range(5)).drop(columns=["host", "at"])
+    processor = fitted(table, 3, group=None, time=None)
+    assert windows(processor, processor.encode(table), [0, 1, 4]) == [[0.0], [0.0, 1.0], [2.0, 3.0, 4.0]]
+
+
+def test_times_are_read_as_times_and_groups_by_their_spelling():
+    table = cells(
+        [6, "6", 6.0, None, None], ["2026-01-10T00:00:00Z", "2026-01-02T00:00:00Z"] + ["2026-01-11T00:00:00Z"] * 3
+    )
+    processor = fitted(table)
+    assert windows(processor, processor.encode(table), range(5)) == [[1.0, 0.0], [1.0], [1.0, 0.0, 2.0], [3.0], [4.0]]
+
+
+def test_padding_is_behind_the_row_and_zero():
+    table = cells(["a", "a", "a", "b"], [0, 1, 2, 0])
+    processor = fitted(table)
+    data = processor.collate(processor.encode(table), np.array([2, 3]), "evaluate", RNG)
+    assert data["mask"].tolist() == [[True, True, True], [True, False, False]]
+    assert data["numbers"].shape == (2, 3, 1)
+    assert data["categories"].shape == (2, 3, 1)
+    assert not data["numbers"][1, 1:].any()
+    assert not data["categories"][1, 1:].any()
+
+
+def test_training_shows_some_categories_as_unseen():
+    table = cells(["a"] * 200, range(200))
+    processor = fitted(table, 8, unseen_rate=0.3)
+    encoded = processor.encode(table)
+    codes = processor.collate(encoded, np.arange(100, 200), "train", np.random.default_rng(0))["categories"]
+    assert 0.2 < float((codes == 0).float().mean()) < 0.4
+    assert not (processor.collate(encoded, np.arange(100, 200), "evaluate", RNG)["categories"] == 0).any()
+
+
+def test_splits_that_take_turns_in_a_group_are_refused():
+    table = cells(["a", "b"] * 20, np.repeat(np.arange(20), 2))
+    processor = fitted(table)
+    encoded = processor.encode(table)
+    mixed = np.random.default_rng(0).permutation(40)
+    with pytest.raises(DataError, match=r"(?s)take turns within 2 of 2 groups of 'host'.*split: \{by: time"):
+        processor.divide(encoded, {"train": mixed[:20], "test": mixed[20:]})
+    by_group = {"train": np.arange(0, 40, 2), "test": np.arange(1, 40, 2)}
+    assert windows(processor, processor.divide(encoded, by_group), [39]) == [[33.0, 35.0, 37.0, 39.0]]
+
+
+def test_a_window_of_one_row_goes_with_any_split():
+    table = cells(["a"] * 10, range(10))
+    processor = fitted(table, 1)
+    encoded = processor.divide(processor.encode(table), {"train": np.arange(0, 10, 2), "test": np.arange(1, 10, 2)})
+    assert windows(processor, encoded, [3, 4]) == [[3.0], [4.0]]
+
+
+def test_an_empty_table():
+    table = cells(["a", "b"], [0, 1])
+    processor = fitted(table)
+    encoded = processor.divide(processor.encode(table.head(0)), {"all": np.arange(0)})
+    assert len(encoded.present) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [({"host": None}, "'host', the window's `group`"), ({"at": None}, "`time`")]
+)
+def test_columns_that_are_not_there_are_named(change, what):
+    table = cells(["a", "b"], [0, 1])
+    with pytest.raises(DataError, match=what):
+        fitted(table.drop(columns=list(change)))
+
+
+def test_a_missing_time_names_the_row():
+    table = cells(["a", "b", "a"], ["2026-01-01", None, "2026-01-03"])
+    processor = fitted(table)
+    with pytest.raises(DataError, match="row 2, column 'at'"):
+        processor.encode(table)
+
+
+@pytest.mark.parametrize("wrong", [{"group": "x", "time": "x"}, {"group": "x", "categorical": ["x"]}])
+def test_one_column_cannot_be_two_things(wrong):
+    with pytest.raises(ValueError, match="group"):
+        WindowConfig(**wrong)
+
+
+def test_state_is_json_and_restores_it():
+    table = cells(["a", "b"] * 5, range(10))
+    processor = fitted(table)
+    again = WindowProcessor(processor.config)
+    again.restore(json.loads(json.dumps(processor.state())))
+    assert windows(again, again.encode(table), range(10)) == windows(processor, processor.encode(table), range(10))
+    assert again.facts() == processor.facts()
+
+
+def test_baselines_get_the_row_and_its_window():
+    table = cells(["a"] * 5 + ["b"] * 3, [0, 1, 2, 3, 4, 0, 1, 2])
+    processor = fitted(table, 3)
+    features = processor.classical(processor.encode(table), np.array([4, 0, 6]))
+    assert features.categorical == (1,)
+    x, mean, deviation = (features.matrix[:, at] for at in (0, 2, 3))
+    np.testing.assert_allclose(x, [4, 0, 6])
+    np.testing.assert_allclose(mean, [np.mean([2, 3, 4]), 0, 5.5])
+    np.testing.assert_allclose(deviation, [np.std([2, 3, 4]), 0, 0.5])
+
+
+# ------------------------------------------------------------------ the network
+
+
+def network(length=6, **options):
+    torch.manual_seed(0)
+    table = cells(["a"] * 9 + ["b"] * 2, [*range(9), 0, 1])
+    processor = fitted(table, length)
+    return Gru(GruConfig(width=8, **options), processor.facts()).eval(), processor, processor.encode(table)
+
+
+def test_a_row_alone_gives_what_it_gives_among_longer_windows():
+    model, processor, encoded = network()
+    rows = np.array([8, 9, 0, 5])
+    together = model(**processor.collate(encoded, rows, "evaluate", RNG))
+    assert together.tokens.shape == (4, 6, 8)
+    for at, row in enumerate(rows):
+        alone = model(**processor.collate(encoded, rows[at : at + 1], "evaluate", RNG))
+        assert alone.mask.shape[1] == len(expected_length(row))
+        torch.testing.assert_close(together.pooled[at], alone.pooled[0], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(together.tokens[at][together.mask[at]], alone.tokens[0], rtol=1e-4, atol=1e-6)
+
+
+def expected_length(row):
+    return range(min(row, 5) + 1) if row < 9 else range(row - 8)
+
+
+def test_pooled_is_the_state_at_the_row_and_padding_does_not_count():
+    model, processor, encoded = network(depth=2)
+    data = processor.collate(encoded, np.array([8, 10]), "evaluate", RNG)
+    before = model(**data)
+    data["numbers"] = data["numbers"].masked_fill(~data["mask"].unsqueeze(-1), 7.0)
+    assert torch.equal(model(**data).pooled, before.pooled)
+    assert torch.equal(before.pooled[0], before.tokens[0, 5])
+    assert torch.equal(before.pooled[1], before.tokens[1, 1])
+
+
+def test_every_option_changes_the_network():
+    def described(**options):
+        model = network(**options)[0]
+        return (
+            [tuple(p.shape) for p in model.parameters()],
+            [m.p for m in model.modules() if hasattr(m, "p")],
+            model.layers.dropout,
+        )
+
+    usual = described(depth=2)
+    assert set(GruConfig.model_fields) - {"kind"} == {"width", "depth", "dropout"}
+    assert described(depth=3) != usual
+    assert described(depth=2, dropout=0.5) != usual
+    assert Gru(GruConfig(width=9), network()[1].facts()).out_dim == 9
