@@ -30,7 +30,7 @@ _STEP = "source: {{kind: security/cicids, encoding: {encoding}}}"
 
 
 class UnswNb15Source(FlowSource):
-    """Names in lower case, as the training and testing sets have them; the raw files get the same ones."""
+    """Names in lower case, as the training and testing sets have them; the raw files get those of their documentation."""
 
     kind, what, always = "security/unsw-nb15", "UNSW-NB15", False
     needs = ("protocol", "bytes_sent", "bytes_received", "packets_sent")

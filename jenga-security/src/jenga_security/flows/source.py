@@ -52,6 +52,7 @@ class FlowSource(Source):
     kind: ClassVar[str]
     what: ClassVar[str]  # in messages
     always: ClassVar[bool] = True
+    keeps: ClassVar[frozenset[str]] = frozenset()  # names that a canonical column reads and that pass through as well
     needs: ClassVar[tuple[str, ...]]  # canonical columns without which the file is something else
 
     def __init__(self, config: FlowConfig) -> None:
@@ -176,7 +177,7 @@ class FlowSource(Source):
             )
 
     def _taken(self) -> set[str]:
-        return {name for field in self.fields().values() for name in field.names}
+        return {name for field in self.fields().values() for name in field.names} - self.keeps
 
     def _names(self, name: str, found: _File) -> list[str]:
         canonical = {*found.canonical, "byte_layer"} | ({"request_count"} if self.config.window else set())

@@ -23,6 +23,7 @@ from .source import FlowSource
 
 class SuricataEveSource(FlowSource):
     kind, what = "security/suricata-eve", "Suricata's eve.json"
+    keeps = frozenset({"timestamp"})  # when an alert was raised is another thing than when its flow began
     needs = ("ts_start", "src_ip", "dst_ip")
 
     @property
