@@ -97,11 +97,11 @@ def port(cells: pa.Array, check: Check) -> Array:
     return values
 
 
-def seconds(unit: float = 1.0) -> Reader:
-    """A duration in units of `unit` seconds."""
+def seconds(per: float = 1.0) -> Reader:
+    """A duration in a unit of which a second has `per`."""
 
     def read(cells: pa.Array, check: Check) -> Array:
-        return duration(number(cells, check) * unit, check)
+        return duration(number(cells, check) / per, check)
 
     return read
 
@@ -199,13 +199,15 @@ def _text_times(cells: pa.Array, zone: str, formats: tuple[str, ...]) -> Array:
     """Seconds since 1970 of times written as text, NaN where a cell is in no known form."""
     words = cells.to_pandas()
     zoned = words.str.contains(_ZONED)
-    out = pd.to_datetime(words.where(zoned), format="ISO8601", utc=True, errors="coerce")
-    naive = pd.Series(pd.NaT, index=words.index, dtype="datetime64[us]")
+    out = _since_1970(pd.to_datetime(words.where(zoned), format="ISO8601", utc=True, errors="coerce"))
     for form in ("ISO8601", *formats):
-        naive = naive.fillna(pd.to_datetime(words.where(~zoned & naive.isna()), format=form, errors="coerce"))
-    twice = np.zeros(len(naive), dtype=bool)
-    local = naive.dt.tz_localize(ZoneInfo(zone), ambiguous=twice, nonexistent="shift_forward")
-    found = out.fillna(local.dt.tz_convert("UTC"))
-    since = (found - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
-    numbers: Array = since.to_numpy("float64")
-    return numbers
+        naive = pd.to_datetime(words.where(~zoned & np.isnan(out)), format=form, errors="coerce")
+        twice = np.zeros(len(naive), dtype=bool)
+        local = naive.dt.tz_localize(ZoneInfo(zone), ambiguous=twice, nonexistent="shift_forward")
+        out = np.where(np.isnan(out), _since_1970(local), out)
+    return out
+
+
+def _since_1970(times: pd.Series) -> Array:
+    seconds: Array = (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy("float64")
+    return seconds

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from .convert import address, count, moment, port, protocol, seconds, text
 from .lines import Dialect, Lines, Parser, lines_of, rows_of
 from .schema import ByteLayer, Field, Rows
+from .signs import stranger
 from .source import FlowSource
 
 _RAW = (
@@ -53,7 +54,7 @@ class UnswNb15Source(FlowSource):
         }
 
     def parser(self, name: str) -> Parser:
-        return Csv(name, headerless=_RAW.split(), lower=True)
+        return Csv(name, self, headerless=_RAW.split(), lower=True)
 
 
 class CicidsSource(FlowSource):
@@ -72,7 +73,7 @@ class CicidsSource(FlowSource):
             "dst_ip": Field(("Destination IP", "Dst IP"), address),
             "port": Field(("Destination Port", "Dst Port"), port),
             "protocol": Field(("Protocol",), protocol),
-            "duration": Field(("Flow Duration",), seconds(1e-6)),
+            "duration": Field(("Flow Duration",), seconds(1e6)),
             "bytes_sent": Field(
                 ("Total Length of Fwd Packets", "Total Length of Fwd Packet", "TotLen Fwd Pkts"), count
             ),
@@ -84,7 +85,7 @@ class CicidsSource(FlowSource):
         }
 
     def parser(self, name: str) -> Parser:
-        return Csv(name)
+        return Csv(name, self)
 
     def notes(self) -> list[str]:
         return [*super().notes(), "labels and times of CICIDS have known errors: prefer a corrected version"]
@@ -93,8 +94,8 @@ class CicidsSource(FlowSource):
 class Csv(Parser):
     """CSV with a header, whose names are trimmed; `headerless`: the names of a file that has none."""
 
-    def __init__(self, name: str, headerless: list[str] | None = None, lower: bool = False) -> None:
-        self.name, self._headerless, self._lower = name, headerless, lower
+    def __init__(self, name: str, source: FlowSource, headerless: list[str] | None = None, lower: bool = False) -> None:
+        self.name, self._source, self._headerless, self._lower = name, source, headerless, lower
         self._names: list[str] = []
         self._header = b""
         self._repeated = 0
@@ -105,7 +106,7 @@ class Csv(Parser):
             line = line.strip()
             if not line:
                 continue
-            if not self._names and self._begins(line):
+            if not self._names and self._begins(number, line):
                 self._header = line
             elif line == self._header:
                 self._repeated += 1
@@ -120,7 +121,7 @@ class Csv(Parser):
     def notes(self) -> list[str]:
         return [f"{self._repeated:,} header lines amid the rows skipped"] if self._repeated else []
 
-    def _begins(self, line: bytes) -> bool:
+    def _begins(self, number: int, line: bytes) -> bool:
         """Is the first line a header? Sets the names either way."""
         cells = [cell.strip().strip('"').strip() for cell in line.decode().split(",")]
         if self._headerless and len(cells) == len(self._headerless) and cells[0].lower() != self._headerless[0]:
@@ -131,4 +132,6 @@ class Csv(Parser):
             name = cell.lower() if self._lower else cell
             times = seen[name] = seen.get(name, -1) + 1
             self._names.append(f"{name}.{times}" if times else name)
+        if self._source.lacking(self._names):
+            raise stranger(self._source.what, self._source.kind, f"{self.name}, line {number}", line)
         return True

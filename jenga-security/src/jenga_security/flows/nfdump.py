@@ -16,18 +16,19 @@ import pyarrow.compute as pc
 
 from jenga_core.errors import DataError
 
-from .convert import Check, address, clean, count, duration, moment, port, protocol, seconds, text
+from .convert import Check, address, count, moment, port, protocol, seconds, text
 from .lines import Dialect, Lines, Parser, rows_of
 from .objects import Objects
 from .schema import ByteLayer, Field, Rows
-from .source import FlowSource
+from .signs import stranger
+from .source import FlowSource, duration_from_end
 
 _BEGINNINGS = (b"ts,", b"firstSeen,")
 
 
 class NfdumpSource(FlowSource):
     kind, what = "security/nfdump", "output of nfdump -o csv or -o json"
-    needs = ("ts_start", "src_ip", "dst_ip", "packets_sent")
+    needs = ("ts_start", "src_ip", "dst_ip")
 
     @property
     def layer(self) -> ByteLayer:
@@ -57,10 +58,7 @@ class NfdumpSource(FlowSource):
 
     def derive(self, values: dict[str, Any], rows: Rows, check: Check) -> None:
         """JSON has the end instead of the duration; CSV has ICMP in the destination port, as type * 256 + code."""
-        if "last" in rows.cells:
-            check.column = "last"
-            lasted = duration(moment()(clean(rows.cells["last"]), check) - values["ts_start"], check)
-            values["duration"] = np.where(np.isnan(lasted), values["duration"], np.round(lasted, 6))
+        duration_from_end(values, rows, "last", check)
         if "icmp_type" not in rows.cells:
             values["icmp_type"], values["icmp_code"] = np.floor(values["port"] / 256), values["port"] % 256
 
@@ -107,11 +105,8 @@ class Records(Parser):
         if self._summary or line == b"No matching flows":
             return False
         if not self._names:
-            raise DataError(
-                f"this is not {NfdumpSource.what}: {line[:60].decode('utf-8', 'replace')!r}",
-                where=f"{self.name}, line {number}",
-                next="nfdump -r FILE -b -o csv, or -o json",
-            )
+            where = f"{self.name}, line {number}"
+            raise stranger(NfdumpSource.what, NfdumpSource.kind, where, line, "nfdump -r FILE -b -o csv, or -o json")
         return True
 
 

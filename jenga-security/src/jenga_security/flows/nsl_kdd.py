@@ -15,7 +15,7 @@ from jenga_core.textfiles import shown
 
 from .config import NslKddConfig
 from .lines import lines_of
-from .signs import other_kind
+from .signs import stranger
 
 _TEXT = (
     "duration protocol_type service flag src_bytes dst_bytes land wrong_fragment urgent hot num_failed_logins logged_in "
@@ -54,11 +54,10 @@ class NslKddSource(Source):
         first = next((line for piece in lines_of(path) for line in piece.lines if line.strip()), b"")
         cells = [cell.strip() for cell in first.decode().split(",")]
         if len(cells) not in (42, 43) or cells[1] not in ("tcp", "udp", "icmp"):
-            kind = other_kind(cells, "security/nsl-kdd")
-            raise DataError(
-                f"this is not NSL-KDD: 42 or 43 columns without a header, the second of them tcp, udp or icmp; line 1 has "
-                f"{len(cells)}: {first[:60].decode()!r}",
-                where=shown(path),
-                next=f"source: {kind}" if kind else "source: core/csv",
+            raise stranger(
+                "NSL-KDD: 42 or 43 columns without a header, the second of them tcp, udp or icmp",
+                "security/nsl-kdd",
+                f"{shown(path)}, line 1",
+                first,
             )
         return list(NAMES[: len(cells)])

@@ -22,7 +22,7 @@ from jenga_core.errors import DataError
 from jenga_core.textfiles import shown
 
 from .config import FlowConfig
-from .convert import Check, clean
+from .convert import Check, clean, duration, moment
 from .lines import Lines, Parser, lines_of
 from .schema import COLUMNS, ICMP, PORTED, SMALLEST, TEXT, WHOLE, Array, ByteLayer, Field, Rows
 from .signs import other_kind
@@ -101,11 +101,10 @@ class FlowSource(Source):
             values = self._canonical(rows, check)
             if count:
                 values["request_count"] = count.add(_texts(values["src_ip"]), values["ts_start"])
-            cells = {name: self._cells(name, values, rows, found) for name in kept}
+            table = frame({n: self._cells(n, values, rows, found) for n in kept}, start, len(rows))
+            start += len(rows)
             for at in range(0, len(rows), batch_rows):
-                size = min(batch_rows, len(rows) - at)
-                yield frame({name: each[at : at + size] for name, each in cells.items()}, start, size)
-                start += size
+                yield table.iloc[at : at + batch_rows]
 
     def live(self, name: str = "live") -> Live:
         """For a log that is still being written: lines in, rows out, nothing read twice."""
@@ -151,13 +150,10 @@ class FlowSource(Source):
 
     def _recognise(self, rows: Rows, check: Check) -> None:
         """Refuse a log that is not what this source reads."""
-        fields = self.fields()
-        lacking = [c for c in self.needs if not any(n in rows.cells for n in fields[c].names)]
-        if lacking:
-            wanted = " or ".join(repr(n) for n in fields[lacking[0]].names)
+        if lacking := self.lacking(rows.cells):
             kind = other_kind(rows.cells, self.kind)
             raise DataError(
-                f"this is not {self.what}: it has no {wanted}",
+                f"this is not {self.what}: it has no {' or '.join(map(repr, lacking))}",
                 where=check.name,
                 allowed=list(rows.cells)[:40],
                 next=f"source: {kind}" if kind else None,
@@ -175,6 +171,11 @@ class FlowSource(Source):
                 where=check.name,
                 next="rename the log's own column",
             )
+
+    def lacking(self, names: Collection[str]) -> tuple[str, ...]:
+        """Where the first of the columns would be that a log of `names` cannot do without; empty if it has all."""
+        fields = self.fields()
+        return next((fields[c].names for c in self.needs if not any(n in names for n in fields[c].names)), ())
 
     def _taken(self) -> set[str]:
         return {name for field in self.fields().values() for name in field.names} - self.keeps
@@ -317,6 +318,15 @@ def _texts(cells: pa.Array) -> list[str | None]:
 
 def _missing(check: Check) -> list[str]:
     return [f"{count:,} cells taken as missing: {reason}" for reason, count in check.counts.items()]
+
+
+def duration_from_end(values: dict[str, Any], rows: Rows, end: str, check: Check) -> None:
+    """From beginning to end, to the microsecond, in rows that have a column `end`."""
+    if end in rows.cells:
+        check.column = end
+        ended = moment()(clean(rows.cells[end]), check)
+        lasted = duration(np.round(ended - values["ts_start"], 6), check)
+        values["duration"] = np.where(np.isnan(ended), values["duration"], lasted)
 
 
 def icmp_from_ports(values: dict[str, Array]) -> None:

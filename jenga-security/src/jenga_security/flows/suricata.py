@@ -10,15 +10,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from jenga_core.errors import DataError
 
-from .convert import Check, address, clean, count, duration, moment, port, protocol, seconds, text
+from .convert import Check, address, count, moment, port, protocol, seconds, text
 from .lines import Lines, Parser
 from .objects import Objects
 from .schema import ByteLayer, Field, Rows
-from .source import FlowSource
+from .signs import other_kind, stranger
+from .source import FlowSource, duration_from_end
 
 
 class SuricataEveSource(FlowSource):
@@ -55,21 +54,22 @@ class SuricataEveSource(FlowSource):
 
     def derive(self, values: dict[str, Any], rows: Rows, check: Check) -> None:
         """From start to end where the log has both; `age` is in whole seconds."""
-        if "flow.end" in rows.cells:
-            check.column = "flow.end"
-            lasted = duration(moment()(clean(rows.cells["flow.end"]), check) - values["ts_start"], check)
-            values["duration"] = np.where(np.isnan(lasted), values["duration"], np.round(lasted, 6))
+        duration_from_end(values, rows, "flow.end", check)
 
 
 class Eve(Parser):
     """Events of one type; the others are counted."""
 
     def __init__(self, name: str, event: str) -> None:
-        self._event = event
+        self.name, self._event, self._begin = name, event, True
         self._skipped: Counter[str] = Counter()
         self._objects = Objects(name, self._keep)
 
     def feed(self, lines: Lines) -> Rows | None:
+        begin = next((line for line in lines.lines if line.strip()), b"") if self._begin else b"{"
+        if begin and not begin.lstrip().startswith(b"{"):
+            raise stranger(SuricataEveSource.what, SuricataEveSource.kind, f"{self.name}, line {lines.first}", begin)
+        self._begin = self._begin and not begin
         return self._objects.feed(lines)
 
     def close(self) -> None:
@@ -82,7 +82,13 @@ class Eve(Parser):
     def _keep(self, found: Mapping[str, Any], where: str) -> bool:
         kind = found.get("event_type")
         if not isinstance(kind, str):
-            raise DataError("this is not Suricata's eve.json: no event_type", where=where, allowed=list(found)[:40])
+            other = other_kind(found, SuricataEveSource.kind)
+            raise DataError(
+                f"this is not {SuricataEveSource.what}: no event_type",
+                where=where,
+                allowed=list(found)[:40],
+                next=f"source: {other}" if other else None,
+            )
         if kind != self._event:
             self._skipped[kind] += 1
         return kind == self._event

@@ -20,6 +20,7 @@ from .convert import Check, address, count, moment, port, protocol, seconds, tex
 from .lines import Dialect, Lines, Parser, joined, rows_of
 from .objects import Objects
 from .schema import ByteLayer, Field, Rows
+from .signs import stranger
 from .source import FlowSource, icmp_from_ports
 
 _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
@@ -100,10 +101,13 @@ class ConnLog(Parser):
             return []
         numbers, lines = zip(*waiting, strict=True)
         if not self._names:
-            raise DataError(
-                f"this is not Zeek's conn.log: no #fields line before {lines[0][:60].decode('utf-8', 'replace')!r}",
-                where=f"{self.name}, line {numbers[0]}",
-                next="keep Zeek's header lines (zeek-cut -C keeps them), or write the log as JSON",
+            hint = "keep Zeek's header lines (zeek-cut -C keeps them), or write the log as JSON"
+            raise stranger(
+                f"{ZeekConnSource.what} with its line #fields",
+                ZeekConnSource.kind,
+                f"{self.name}, line {numbers[0]}",
+                lines[0],
+                hint,
             )
         rows = rows_of(self.name, self._names, lines, numbers, Dialect(self._separator, None), cut)
         marks = pa.array(self._absent)
