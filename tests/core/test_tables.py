@@ -396,3 +396,13 @@ def test_nothing_heavy_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_source_skipped_is_a_note_of_the_table(tmp_path, monkeypatch):
+    from jenga_core.builtin.sources import CsvSource
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CsvSource, "notes", lambda self: ["3 rows skipped"])
+    (tmp_path / "a.csv").write_text("x\n1\n2\n3\n")
+    table = load_table("t", DataConfig(path=["a.csv"]), base=tmp_path, registry=Registry.of(), seed=0)
+    assert "a.csv: 3 rows skipped" in table.notes

@@ -9,6 +9,7 @@ import pytest
 from jenga_security import plugin
 
 SPECS = [
+    *plugin.jenga_register_sources(),
     *plugin.jenga_register_processors(),
     *plugin.jenga_register_backbones(),
     *plugin.jenga_register_tasks(),

@@ -61,6 +61,10 @@ class Source(Protocol):
         """The column names, read from the head of the file: `jenga check` needs no more."""
         return list(next(iter(self.tables(path, batch_rows=64))).columns)
 
+    def notes(self) -> list[str]:
+        """What a reader of the report must know of the file just read to its end, such as rows that were skipped."""
+        return []
+
 
 class Processor(Protocol):
     """Cells of the columns of one input -> tensors. Built as `Processor(config, backbone_config)`."""

@@ -182,7 +182,8 @@ def _whole(file: Path, registry: Registry, config: ComponentConfig | None, neede
             raise DataError(
                 f"no column {column!r}", where=shown(file), allowed=names[:40], nearest=nearest(column, names)
             )
-    return Part(shown(file), *tidy(frame, shown(file)))
+    frame, notes = tidy(frame, shown(file))
+    return Part(shown(file), frame, (*(f"{shown(file)}: {note}" for note in source.notes()), *notes))
 
 
 def _read_splits(

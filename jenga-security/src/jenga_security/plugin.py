@@ -1,8 +1,27 @@
 """What jenga-security registers, as the plugin `security`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec, TaskSpec, hookimpl
+from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
 
 TABLE = frozenset({"table"})
+FLOWS = "jenga_security.flows"
+
+
+def _flows(name: str, module: str, stem: str, summary: str) -> SourceSpec:
+    return SourceSpec(
+        name=name, factory=f"{FLOWS}.{module}:{stem}Source", config=f"{FLOWS}.config:{stem}Config", summary=summary
+    )
+
+
+@hookimpl
+def jenga_register_sources() -> list[SourceSpec]:
+    return [
+        _flows("zeek-conn", "zeek", "ZeekConn", "Flows of Zeek's conn.log, TSV or JSON"),
+        _flows("suricata-eve", "suricata", "SuricataEve", "Flows or alerts of Suricata's eve.json"),
+        _flows("nfdump", "nfdump", "Nfdump", "NetFlow and IPFIX as nfdump -o csv or -o json writes them"),
+        _flows("unsw-nb15", "datasets", "UnswNb15", "UNSW-NB15: the training and testing set, or the raw files"),
+        _flows("cicids", "datasets", "Cicids", "CICIDS2017, CSE-CIC-IDS2018 and other CSV of CICFlowMeter"),
+        _flows("nsl-kdd", "nsl_kdd", "NslKdd", "NSL-KDD, with the names that its files lack"),
+    ]
 
 
 @hookimpl

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..flows.windows import RequestCount
+
 Array = np.ndarray[Any, Any]
 Spread = tuple[float, float]  # median and sigma of a log-normal distribution
 
@@ -82,7 +84,8 @@ def flows(rows: int, seed: int) -> pd.DataFrame:
     counts[0] += rows - counts.sum()
     table = pd.concat([_draw(p, int(n), rng) for p, n in zip(profiles, counts, strict=True)], ignore_index=True)
     table = table.sort_values(["seconds", "host", "port"], kind="stable", ignore_index=True)
-    table.insert(6, "request_count", _recent(table))
+    counts = RequestCount(WINDOW).add(table["host"].tolist(), table["seconds"].to_numpy())
+    table.insert(6, "request_count", counts.astype(np.int64))
     started = BEGIN + pd.to_timedelta(table.pop("seconds").round(3), unit="s")
     table.insert(0, "started", started.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z")
     return table
@@ -131,16 +134,6 @@ def _ports(profile: Profile, count: int, rng: np.random.Generator) -> Array:
         return rng.choice(list(profile.ports), count, p=weights / weights.sum())
     odd = rng.random(count) < (0.25 if profile.label == "benign" else 0.45)
     return np.where(odd, rng.integers(1, 65536, count), rng.choice(SERVICES, count))
-
-
-def _recent(table: pd.DataFrame) -> Array:
-    """How many flows the row's host opened in the `WINDOW` seconds up to the row, itself included. `table` is by time."""
-    counts = np.zeros(len(table), dtype=np.int64)
-    seconds = table["seconds"].to_numpy()
-    for positions in table.groupby("host", sort=True).indices.values():
-        own = seconds[positions]
-        counts[positions] = np.arange(1, len(own) + 1) - np.searchsorted(own, own - WINDOW, side="left")
-    return counts
 
 
 def _lognormal(spread: Spread, count: int, rng: np.random.Generator) -> Array:
