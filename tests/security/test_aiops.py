@@ -12,7 +12,13 @@ from jenga_core.errors import DataError
 from jenga_security.examples.aiops import write
 from jenga_security.examples.hosts import HOSTS, metrics
 
-QUICK = ("train.epochs=4", "train.learning_rate=0.005", "train.batch_size=64", "train.bootstrap=0", "train.baselines=false")
+QUICK = (
+    "train.epochs=4",
+    "train.learning_rate=0.005",
+    "train.batch_size=64",
+    "train.bootstrap=0",
+    "train.baselines=false",
+)
 
 
 @pytest.fixture(scope="module")

@@ -98,3 +98,10 @@ def test_one_class_in_training_is_an_error(tmp_path):
     table = flows(300, 1).assign(label="benign")
     with pytest.raises(DataError, match="no attack among the training rows"):
         jenga_core.train(config(normal="benign"), data=table, output=tmp_path / "run", quiet=True)
+
+
+def test_training_tells_which_columns_it_took_as_numbers_and_as_categories(tmp_path, capsys):
+    jenga_core.train(config(normal="benign"), data=flows(300, 1), output=tmp_path / "run")
+    told = capsys.readouterr().err
+    assert "flows: input flow: numbers: packet_size, port, duration" in told
+    assert "flows: input flow: categories: protocol (3)" in told

@@ -287,3 +287,14 @@ def test_classical_features_keep_missing_cells_missing():
     classical = processor.classical(processor.encode(cells), np.array([0, 1, 2]))
     np.testing.assert_array_equal(classical.matrix, [[1.0, FIRST], [np.nan, FIRST + 1], [3.0, np.nan]])
     assert classical.categorical == (1,)
+
+
+def test_what_was_detected_is_told():
+    wide = pd.DataFrame({f"n{at}": [1.0, 2.0] for at in range(14)} | {"kind": ["a", "b"]})
+    processor = TableProcessor(TableConfig())
+    processor.fit(wide)
+    numbers, categories = processor.notes()
+    assert numbers == "numbers: " + ", ".join(f"n{at}" for at in range(12)) + " and 2 more"
+    assert categories == "categories: kind (2)"
+    processor.fit(wide[["kind"]])
+    assert processor.notes() == ["categories: kind (2)"]

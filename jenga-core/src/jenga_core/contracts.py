@@ -106,6 +106,10 @@ class Processor(Protocol):
         """What was unusual in the cells of table rows `rows`, such as unseen categories: told to the user, by reason."""
         return {}
 
+    def notes(self) -> Sequence[str]:
+        """What `fit` found out by itself, such as which columns hold numbers: told to the user when training begins."""
+        return ()
+
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         """Features for a classical baseline, or None where there is no sensible one."""
         return None

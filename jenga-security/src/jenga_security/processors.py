@@ -19,6 +19,8 @@ from .config import TableConfig
 
 Array = np.ndarray[Any, Any]
 
+SHOWN = 12  # columns listed by name in a note
+
 
 class TableProcessor(Processor):
     """Encoded columns: `numbers` float32 [N, F], `categories` int64 [N, C], `marks` uint8 [N, columns of numbers].
@@ -109,6 +111,12 @@ class TableProcessor(Processor):
             found |= {f"column {name!r}: {reason}": int(n) for name, n in zip(names, hits.sum(axis=0), strict=True)}
         return {reason: n for reason, n in found.items() if n}
 
+    def notes(self) -> list[str]:
+        """Which columns were taken as numbers, and which as categories with how many names."""
+        named = [f"{column.name} ({len(column.names)})" for column in self.categories]
+        found = {"numbers": self._number_names, "categories": named}
+        return [f"{what}: {_some(names)}" for what, names in found.items() if names]
+
     @property
     def _number_names(self) -> list[str]:
         return [column.name for column in self.numbers]
@@ -142,6 +150,11 @@ class TableProcessor(Processor):
                 column=name,
                 next="complete the data, or set `missing: impute`",
             )
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 __all__ = ["FIRST", "MISSING", "UNSEEN", "TableProcessor"]

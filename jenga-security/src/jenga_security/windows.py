@@ -85,6 +85,12 @@ class WindowProcessor(Processor):
         shaped = {name: tensor.view(*at.shape, tensor.shape[1]) for name, tensor in flat.items()}
         return {**{name: t.masked_fill(~mask.unsqueeze(-1), 0) for name, t in shaped.items()}, "mask": mask}
 
+    def counts(self, encoded: Encoded, rows: Array) -> dict[str, int]:
+        return self.table.counts(encoded, rows)
+
+    def notes(self) -> list[str]:
+        return self.table.notes()
+
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
         """The row's own features, then mean and deviation of each number over its window."""
         own = self.table.classical(encoded, rows)
@@ -128,7 +134,17 @@ class WindowProcessor(Processor):
     def _times(self, cells: pd.DataFrame) -> Array:
         if self.config.time is None:
             return np.arange(len(cells))
-        times: Array = seconds(cells[self.config.time], lambda at: read.row_of(cells, at))
+        column = cells[self.config.time]
+
+        def refuse(at: int) -> str:
+            raise DataError(
+                f"{column.iloc[at]!r} is no time that a window can be ordered by",
+                row=cells.index[at],
+                column=self.config.time,
+                next="complete the data; ISO 8601 (2026-01-31T12:00:00Z) or a number will do",
+            )
+
+        times: Array = seconds(column, refuse)  # asks where a cell is only when it cannot read it
         return times
 
     def _earlier(self, order: Array, *keys: Array) -> Array:
