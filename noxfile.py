@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PACKAGES = ["jenga-core", "jenga-security"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
-TESTING = ["pytest", "pytest-xdist", "hypothesis"]
+TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
 
 
 def install(session: nox.Session, *packages: str, editable: bool = False) -> None:
@@ -56,7 +56,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy over every package; strict on the contract."""
-    install(session, *PACKAGES, "mypy", "pandas-stubs", "types-PyYAML", editable=True)
+    install(session, *PACKAGES, *TESTING, "mypy", "pandas-stubs", "types-PyYAML", editable=True)
     session.run("mypy", *[f"{package}/src" for package in PACKAGES])
 
 
@@ -146,6 +146,7 @@ def bench(session: nox.Session) -> None:
     env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
     session.run("python", "benchmarks/startup.py", env=env)
     session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
     else:

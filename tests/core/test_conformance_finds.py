@@ -22,6 +22,8 @@ FOUND = [
     ("test_processor_state_is_json_and_restores_it", "forgets-scale"),
     ("test_processor_gives_one_entry_per_row", "drops-rows"),
     ("test_processor_encodes_rows_as_in_training", "learns-outside-fit"),
+    ("test_processor_does_not_change_the_cells", "edits-cells"),
+    ("test_processor_counts_what_is_unusual_by_reason", "nested-counts"),
     ("test_processor_collates_the_same_twice", "own-randomness"),
     ("test_backbone_shapes", "wrong-width"),
     ("test_backbone_row_is_the_same_alone_and_in_a_batch", "batch-mean"),

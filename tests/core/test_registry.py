@@ -189,3 +189,20 @@ def test_the_builtin_plugin_registers_what_configurations_name():
         for spec in record.specs:
             registry.factory(f"core/{spec.name}", type(spec))
             registry.config_class(f"core/{spec.name}", type(spec)).example()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("import nowhere", "No module named 'nowhere'"), ("x = y", "NameError"), ("import sys; sys.exit(0)", "sys.exit"),
+     ("def f(:", "SyntaxError")],
+)  # fmt: skip
+def test_a_component_that_cannot_be_imported_is_an_error_of_its_plugin(body, words, tmp_path, monkeypatch, capsys):
+    """Whatever its module does; above all `sys.exit(0)`, after which a run that did nothing would look well."""
+    (tmp_path / "late_module.py").write_text(f"print('hello')\n{body}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "late_module", raising=False)
+    registry = Registry([record("acme", source("lines", ".txt", factory="late_module:Lines"))])
+    text = said(registry.factory, "acme/lines", SourceSpec)
+    assert "acme/lines of jenga-acme 1.0.0 cannot be imported" in text
+    assert words in text
+    assert capsys.readouterr().out == ""

@@ -62,7 +62,17 @@ def test_range_of_the_core(version, range_):
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("Acme_Sonar", "acme-sonar"), ("json", "my-json"), ("a b", "a-b"), ("2d", None), ("", None), ("../up", "up")],
+    [
+        ("Acme_Sonar", "acme-sonar"),
+        ("json", "my-json"),
+        ("class", "my-class"),
+        ("torch", "my-torch"),
+        ("jenga-core", "my-jenga-core"),
+        ("a b", "a-b"),
+        ("2d", None),
+        ("", None),
+        ("../up", "up"),
+    ],
 )
 def test_names_that_cannot_be(name, near, tmp_path):
     with pytest.raises(UserError) as caught:

@@ -144,8 +144,8 @@ def test_decoding_inverts_encoding_for_labels_of_every_kind(labels: list[Any], o
     [
         (["a", "a"], "every label is 'a' in the 2 training rows"),
         ([None, None], "there is no label"),
-        ([1.0, float("inf"), 0.0], "infinite in row 1"),
-        ([["a"], "b"], "the label is a list in row 0"),
+        ([1.0, float("inf"), 0.0], "row 2, column 'label': the label is infinite"),
+        ([["a"], "b"], "row 1, column 'label': the label is a list"),
         ([f"id{i}" for i in range(30)], "30 different labels in 30 training rows are not classes"),
     ],
 )
@@ -160,7 +160,7 @@ def test_fixed_classes_keep_their_order_and_refuse_others_in_training() -> None:
         "middle",
         "high",
     )
-    with pytest.raises(DataError, match="label 'hihg' is not one of `classes`, in row 1") as caught:
+    with pytest.raises(DataError, match="row 2, column 'label': label 'hihg' is not one of `classes`") as caught:
         classification(frame("low", "hihg"), classes=["low", "high"])
     assert caught.value.nearest == "high"
 
@@ -306,11 +306,11 @@ def test_regression_losses_are_sums(loss: str) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (["1", "x", "3", "y"], r"'x' is not a number, in 2 rows: 1, 3"),
-        ([1.0, float("inf"), 2.0], "infinite in row 1"),
+        (["1", "x", "3", "y"], r"row 2, column '\w+': 'x' is not a number \(2 rows are so\)"),
+        ([1.0, float("inf"), 2.0], r"row 2, column '\w+': the target is infinite"),
         ([5, 5, 5], "5 in every one"),
         ([None, None], "empty in all"),
-        ([True, 2, 3], "True is not a number, in row 0"),
+        ([True, 2, 3], r"row 1, column '\w+': True is not a number"),
     ],
 )
 def test_targets_that_cannot_be_used(values: list[Any], words: str) -> None:

@@ -14,7 +14,15 @@ def jenga_register_sources():
 
 @hookimpl
 def jenga_register_processors():
-    names = ("ArrayState", "ForgetsScale", "DropsRows", "LearnsOutsideFit", "OwnRandomness")
+    names = (
+        "ArrayState",
+        "ForgetsScale",
+        "DropsRows",
+        "LearnsOutsideFit",
+        "EditsCells",
+        "NestedCounts",
+        "OwnRandomness",
+    )
     return [
         ProcessorSpec(name=_kebab(n), factory=f"faulty.processors:{n}", config=PLAIN, emits="numbers", summary="-")
         for n in names

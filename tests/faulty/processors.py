@@ -39,6 +39,21 @@ class LearnsOutsideFit(Numbers):
         return super().encode(cells)
 
 
+class EditsCells(Numbers):
+    """Fills gaps in the caller's own table."""
+
+    def fit(self, cells):
+        cells.iloc[:, 0] = 0.0
+        super().fit(cells)
+
+
+class NestedCounts(Numbers):
+    """Counts by column and reason, which nobody can print."""
+
+    def counts(self, encoded, rows):
+        return {"missing": {"a": 1}}
+
+
 class OwnRandomness(Numbers):
     """Augments with a generator of its own."""
 

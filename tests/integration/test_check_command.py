@@ -23,7 +23,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of `network-threats` with a few rows."""
     folder = tmp_path_factory.mktemp("threats")
     with pytest.raises(SystemExit) as done:
-        main(["init", "network-threats", str(folder), "--rows", "600"])
+        main(["init", "network-threats", str(folder), "--rows", "1200"])
     assert done.value.code == 0
     return folder / "config.yaml"
 

@@ -15,6 +15,7 @@ from jenga_security.config import TableConfig
 from jenga_security.processors import TableProcessor
 
 RNG = np.random.default_rng(0)
+ALL = slice(None)
 
 
 def table(rows=200, seed=0):
@@ -151,15 +152,14 @@ def test_missing_cells_get_the_median_and_an_indicator_where_training_had_them()
     encoded = processor.encode(pd.DataFrame({"x": [None, 5.0], "y": [2.0, None]}))
     assert processor.facts()["names"]["numbers"] == ["x", "y", "x is missing"]
     assert numbers(encoded).tolist() == [[2.0, 2.0, 1.0], [5.0, 2.0, 0.0]]
-    assert processor.counts(encoded) == {"missing": {"x": 1, "y": 1}, "infinite": {}, "unseen": {}}
+    assert processor.counts(encoded, ALL) == {"column 'x': missing": 1, "column 'y': missing": 1}
 
 
 def test_infinite_cells_are_missing_and_counted_apart():
     cells = pd.DataFrame({"x": [1.0, 2.0, np.inf, -np.inf, None, "inf"]})
     processor = fitted(cells, scaling="none")
     encoded = processor.encode(cells)
-    assert processor.counts(encoded)["infinite"] == {"x": 3}
-    assert processor.counts(encoded)["missing"] == {"x": 1}
+    assert processor.counts(encoded, ALL) == {"column 'x': infinite, taken as missing": 3, "column 'x': missing": 1}
     assert np.isfinite(numbers(encoded)).all()
 
 
@@ -196,7 +196,10 @@ def test_unseen_categories_share_the_reserved_code_and_are_counted():
     encoded = processor.encode(new)
     assert codes(encoded)[1:, 0].tolist() == [UNSEEN, MISSING, UNSEEN]
     assert codes(encoded)[0, 0] >= FIRST
-    assert processor.counts(encoded)["unseen"] == {"protocol": 2}
+    assert processor.counts(encoded, ALL) == {
+        "column 'protocol': missing": 1,
+        "column 'protocol': unseen category": 2,
+    }
 
 
 def test_rare_categories_are_pooled_into_the_unseen_code():

@@ -171,7 +171,7 @@ def verify(folder: Path) -> dict[str, Any]:
 
 def check_listed(folder: Path, manifest: Mapping[str, Any], config: RunConfig) -> None:
     """The manifest must answer for every state that the config calls for and for every table."""
-    states = {"backbones": config.backbones, "processors": config.inputs, "tasks": config.tasks}
+    states = {"backbones": list(config.backbones), "processors": list(config.inputs), "tasks": list(config.tasks)}
     needed = [f"{family}/{name}.json" for family, names in states.items() for name in names]
     lost = [n for n in needed if n not in manifest["files"]] + [t for t in config.data if t not in manifest["data"]]
     if lost:

@@ -142,6 +142,7 @@ def _data(manifest: Mapping[str, Any], judgements: Sequence[Judgement]) -> str:
         for name, facts in tables.items()
     ]
     notes = [f"- {text(name)}: {text(note)}" for name, facts in tables.items() for note in facts.get("notes", [])]
+    notes = list(dict.fromkeys([*notes, *(f"- {text(note)}" for note in manifest.get("notes", []))]))
     notes += [
         f"- {text(j.task)}: {n:,} rows not judged: {text(why)}" for j in judgements for why, n in j.excluded.items()
     ]

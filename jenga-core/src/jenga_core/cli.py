@@ -1,8 +1,9 @@
 """The command line: `jenga`, or `python -m jenga_core.cli`.
 
 A command's module is imported when it runs, and its body imports what it needs: `--help` and `plugins list` import no
-torch, transformers, pandas or pydantic. Exit status: 0 done, 1 the work failed, 2 the user's input was wrong, 130 interrupted. Progress goes to
-stderr, results to stdout. `JENGA_DEBUG=1` shows the traceback of an error that is otherwise one message.
+torch, transformers, pandas or pydantic. Exit status: 0 done, 1 the work failed, 2 the user's input was wrong, 130
+interrupted. Progress goes to stderr, results to stdout. `JENGA_DEBUG=1` shows the traceback of an error that is otherwise
+one message.
 """
 
 from __future__ import annotations

@@ -202,12 +202,19 @@ class EveryConfig(Section):
 
 
 class CheckpointConfig(EveryConfig):
-    """When the state for `--resume` is written, and how many are kept."""
+    """When the state for `--resume` is written (after every epoch, unless said otherwise), and how many are kept."""
 
     keep: int = Field(
         default=2, ge=2, description="newest checkpoints kept; at least two, so that a torn one does no harm"
     )
     after: Literal["remove", "keep"] = Field(default="remove", description="what happens to them at a clean end")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _every_epoch(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("epochs") is None and given.get("steps") is None:
+            return {**given, "epochs": 1}
+        return given
 
 
 class TrainConfig(Section):
@@ -237,9 +244,7 @@ class TrainConfig(Section):
         default_factory=lambda: EveryConfig(epochs=1), description="how often to score validation rows"
     )
     evaluate_batch_size: int | None = Field(default=None, ge=1, description="default: four times batch_size")
-    checkpoint: CheckpointConfig = Field(
-        default_factory=lambda: CheckpointConfig(epochs=1), description="how often to save state"
-    )
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="how often to save state")
     monitor: str = Field(
         default="loss",
         description="validation metric that chooses the best weights, as {task}.{metric}; `loss` is the sum over tasks",

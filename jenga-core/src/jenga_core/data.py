@@ -88,6 +88,15 @@ class Parts:
             targets[key] = self.tasks[key].encode(cells, inputs)
         return EncodedTable(name, len(frame), inputs, targets, splits)
 
+    def counts(self, table: EncodedTable, rows: Array) -> dict[str, int]:
+        """What was unusual in the cells of table rows `rows`: reason -> cells, over all inputs."""
+        return {
+            f"input {key!r}: {reason}": n
+            for key, encoded in table.inputs.items()
+            for reason, n in self.processors[key].counts(encoded, rows).items()
+            if n
+        }
+
 
 def _select(frame: pd.DataFrame, columns: list[str], where: str) -> pd.DataFrame:
     missing = [c for c in columns if c not in frame.columns]

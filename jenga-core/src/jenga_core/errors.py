@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from numbers import Integral
+from typing import Any
 
 
 class JengaError(Exception):
@@ -53,7 +55,29 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-    """A table cannot be used as it is: names the file, the row number and the column."""
+    """A table cannot be used as it is: names the file, the row number and the column.
+
+    A component that sees cells but no files gives `row`, the cells' index label (from 0 in a table), and `column`; the
+    message counts rows from 1. `within` puts the file in front once it is known.
+    """
+
+    def __init__(
+        self, what: str, *, row: Any = None, column: str | None = None, where: str | None = None, **more: Any
+    ) -> None:
+        self.row, self.column, self._more = row, column, more
+        super().__init__(what, where=where or self._place(_row), **more)
+
+    def _place(self, name: Callable[[Any], str]) -> str | None:
+        places = [] if self.row is None else [name(self.row)]
+        return ", ".join([*places, *([] if self.column is None else [f"column {self.column!r}"])]) or None
+
+    def within(self, name: Callable[[int], str]) -> DataError:
+        """The same error with the row called `name(row)`; unchanged where the row is unknown."""
+        return self if self.row is None else DataError(self.what, where=self._place(name), **self._more)
+
+
+def _row(label: Any) -> str:
+    return f"row {label + 1}" if isinstance(label, Integral) else f"row {label!r}"
 
 
 class PluginError(UserError):

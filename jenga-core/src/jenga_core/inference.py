@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class Predictor:
         and whole numbers stay whole (pandas' nullable types). `table`: which of the run's tables the rows are
         like; may be left out when there is one. Raises DataError for a missing column.
         """
+        return self.explain(frame, table=table)[0]
+
+    def explain(self, frame: pd.DataFrame, *, table: str | None = None) -> tuple[pd.DataFrame, Counter[str]]:
+        """As `predict`, and what a reader of the predictions should know: reason -> rows, such as unseen categories."""
         name, encoded = self._encode(frame, table)
         usable = np.flatnonzero(encoded.usable)
         if len(usable):
@@ -64,7 +69,7 @@ class Predictor:
             found = _with_gaps(found, encoded.size)
         found.index = frame.index
         self.hook.on_predict(run=self, frame=frame, predictions=found)
-        return found
+        return found, self._unusual(encoded)
 
     def _encode(self, frame: pd.DataFrame, table: str | None) -> tuple[str, EncodedTable]:
         """(table, encoded rows): cells are taken as they were for training, whatever the frame's types."""
@@ -80,18 +85,20 @@ class Predictor:
         return found.set_axis(rows).add_prefix(f"{task}.")
 
     def warnings(self, frame: pd.DataFrame, *, table: str | None = None) -> list[str]:
-        """What a reader of the predictions should know, such as an input that is absent here and never was in training."""
+        """What a reader of the predictions should know, such as unseen categories and inputs that are absent."""
         _, encoded = self._encode(frame, table)
-        lines = []
+        return [f"{reason} (rows: {n:,})" for reason, n in self._unusual(encoded).items()]
+
+    def _unusual(self, encoded: EncodedTable) -> Counter[str]:
+        found: Counter[str] = Counter()
         for key, part in encoded.inputs.items():
-            absent = int((~part.present).sum())
-            if absent and len(encoded.inputs) > 1 and not self.manifest["seen_absent"].get(key, True):
-                lines.append(
-                    f"{absent:,} rows lack input {key!r}, which every training row had: their predictions are guesses"
-                )
-            lines += [f"input {key!r}: {count:,} rows: {reason}" for reason, count in part.excluded.items() if count]
-        lost = int((~encoded.usable).sum())
-        return [*lines, f"{lost:,} rows have no usable input and get no prediction"] if lost else lines
+            if len(encoded.inputs) > 1 and not self.manifest["seen_absent"].get(key, True):
+                reason = "is absent, but was there in every training row: the predictions are guesses"
+                found[f"input {key!r}: {reason}"] = int((~part.present).sum())
+            found.update({f"input {key!r}: {reason}": n for reason, n in part.excluded.items()})
+        found.update(self.parts.counts(encoded, encoded.splits["all"]))
+        found["no usable input, so no prediction"] = int((~encoded.usable).sum())
+        return +found  # without the zeros
 
     def _table(self, table: str | None, frame: pd.DataFrame) -> str:
         if table is not None and table not in self.config.data:
@@ -157,10 +164,12 @@ class Predictor:
                                 next="jenga evaluate MODEL DATA (Python: evaluate(frame))")  # fmt: skip
 
     def _judge(self, tables: Mapping[str, Table], split: str, bootstrap: int | None) -> list[Judgement]:
-        encoded = {
-            n: self.parts.encode(n, t.frame, t.splits, self.columns[n]["inputs"], labels=True)
-            for n, t in tables.items()
-        }
+        encoded = {}
+        for name, table in tables.items():
+            with table.naming():
+                encoded[name] = self.parts.encode(
+                    name, table.frame, table.splits, self.columns[name]["inputs"], labels=True
+                )
         data = Data(self.parts, encoded)
         scored = {}
         for name, part in encoded.items():

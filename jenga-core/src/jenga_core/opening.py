@@ -66,8 +66,9 @@ def open_run(
     parts = build_parts(config, registry)
     encoded = {}
     for name, table in tables.items():
-        parts.fit(name, table.frame, table.splits["train"])
-        encoded[name] = encode(config, parts, table)
+        with table.naming():
+            parts.fit(name, table.frame, table.splits["train"])
+            encoded[name] = encode(config, parts, table)
     model = build_model(config, registry, parts)
     hook = build_events(config, registry, parts, defaults)
     run = Run(config, folder, base, registry, accelerator, progress, tables, Data(parts, encoded), model, hook, state)
@@ -105,10 +106,10 @@ def check_place(config: RunConfig) -> None:
             raise UserError(
                 f"{name} is not installed", where="train.trackers", next=f'pip install "jenga-core[{name}]"'
             )
-    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
-        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
+    for engine in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise UserError(
-                f"{name} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
+                f"{engine} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
                 where="accelerate launch",
                 next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
             )
@@ -258,3 +259,6 @@ def _begin(run: Run) -> None:
             for reason, count in part.excluded.items():
                 if count:
                     run.note(f"{name}: {what}: {count:,} of {encoded.size:,} rows excluded: {reason}")
+        for split, rows in encoded.splits.items():
+            for reason, count in run.data.parts.counts(encoded, rows).items():
+                run.note(f"{name}: {reason}: {count:,} of {len(rows):,} {split} rows")

@@ -6,7 +6,9 @@ Passed around, never global. Imports no torch, pandas or pydantic; code behind a
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -129,8 +131,9 @@ class Registry:
     def _load(self, kind: str, reference: str) -> Any:
         module, _, name = reference.partition(":")
         try:
-            found = import_module(module)
-        except (ImportError, OSError, RuntimeError) as error:  # compiled libraries that do not fit raise all three
+            with redirect_stdout(sys.stderr):  # stdout is for the command's result
+                found = import_module(module)
+        except (Exception, SystemExit) as error:  # as in discovery: foreign code, of which anything can come
             owner = self.owner(kind)
             raise PluginError(
                 f"{kind} of {owner.dist} {owner.version} cannot be imported: {plugins.reason(error)}",

@@ -253,6 +253,7 @@ def _data(manifest: Mapping[str, Any]) -> Html:
     ]
     notes = [f"{name}: {note}" for name, facts in tables.items() for note in facts.get("notes", [])]
     notes += [str(note) for note in manifest.get("notes", [])]
+    notes = list(dict.fromkeys(notes))  # a run notes again what its tables noted
     listed = (
         element("ul", *(element("li", note) for note in notes)) if notes else element("p", "No notes.", class_="soft")
     )

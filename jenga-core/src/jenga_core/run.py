@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +139,7 @@ class Run:
             self._recent[name] = (total + value, steps + 1)
         if self.step % self.config.train.log_every and self.step != self.total_steps:
             return
-        means = {name: float(total) / steps for name, (total, steps) in self._recent.items()}
+        means = _mean(self.gather({name: float(total) / steps for name, (total, steps) in self._recent.items()}))
         loss = means.pop("loss", None)
         now, since = time.perf_counter(), self._logged
         self._recent, self._logged = {}, (now, self.step)
@@ -208,6 +208,12 @@ class Run:
         self.progress.stop()
         if self.config.train.trackers:
             self.accelerator.end_training()
+
+
+def _mean(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Over all ranks. Terms are scaled by the number of ranks, so that a rank which lacks one counts as zero."""
+    names = dict.fromkeys(name for losses in ranks for name in losses)
+    return {name: sum(losses.get(name, 0.0) for losses in ranks) / len(ranks) for name in names}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -7,7 +7,8 @@ them: where one file has numbers and another text, the column is text. A DataFra
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,21 @@ class Table:
     def where(self, row: int) -> str:
         """A row in the user's words: "flows.csv, row 13", counted from 1 within its file, the header not counted."""
         return _where(self.pieces, row)
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Within it a `DataError` about one of the table's rows says in which file that is."""
+        with naming(self.where):
+            yield
+
+
+@contextmanager
+def naming(where: Callable[[int], str]) -> Iterator[None]:
+    """Within it a `DataError` about a row calls that row `where(row)`."""
+    try:
+        yield
+    except DataError as error:
+        raise error.within(where) from None
 
 
 def load_table(

@@ -30,9 +30,8 @@ from .schedules import schedule
 from .scoring import calibrate, judgements, metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
-Window = Sequence[
-    tuple[int, tuple[str, Array]]
-]  # (number of the batch in the epoch, (table, rows)) of one optimizer step
+# The batches of one optimizer step: (number of the batch in the epoch, (table, rows)).
+Window = Sequence[tuple[int, tuple[str, Array]]]
 
 
 def train(

@@ -47,12 +47,6 @@ def name(value: Any) -> str | None:
     return str(value).strip() or None
 
 
-def row_of(cells: pd.Series | pd.DataFrame, at: int) -> str:
-    """The row's number in the table, counted from 1 behind the header."""
-    label = cells.index[at]
-    return f"row {label + 1}" if isinstance(label, int | np.integer) else f"row {label!r}"
-
-
 def _native(cells: pd.Series) -> Array | None:
     """The values of a column that already is of a numeric type, else None."""
     if pd.api.types.is_timedelta64_dtype(cells.dtype):

@@ -124,7 +124,8 @@ def refuse_text(cells: pd.Series, marks: Array) -> None:
     if len(wrong):
         raise DataError(
             f"{cells.iloc[wrong[0]]!r} is not a number ({len(wrong)} of {len(cells)} cells of this column are not)",
-            where=f"{read.row_of(cells, wrong[0])}, column {str(cells.name)!r}",
+            row=cells.index[wrong[0]],
+            column=str(cells.name),
             next=f"correct the data, or list {cells.name!r} under the processor's `categorical:` and train again",
         )
 

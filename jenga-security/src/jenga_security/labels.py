@@ -11,7 +11,7 @@ import pandas as pd
 
 from jenga_core.errors import DataError, nearest
 
-from .cells import name, names, row_of
+from .cells import name, names
 
 Array = np.ndarray[Any, Any]
 
@@ -69,7 +69,8 @@ class Labels:
                 at = int(np.flatnonzero(codes == code)[0])
                 raise DataError(
                     f"label {values[code]!r} is neither of the labels that training rows hold",
-                    where=f"{row_of(cells, at)}, column {self.column!r}",
+                    row=cells.index[at],
+                    column=self.column,
                     allowed=[*self.normal, *self.attacks],
                 )
         y = np.array([value is not None and value not in self.normal for value in spelt] + [False], dtype=np.int64)

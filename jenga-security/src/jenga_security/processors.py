@@ -96,15 +96,18 @@ class TableProcessor(Processor):
         categorical = tuple(width + at for at, column in enumerate(self.categories) if column.size <= 255)
         return Classical(np.concatenate([numbers, codes], axis=1), categorical)
 
-    def counts(self, encoded: Encoded, rows: Array | slice = slice(None)) -> dict[str, dict[str, int]]:
-        """What was not as in training: {"missing" | "infinite" | "unseen": {column: cells}}, zeros left out."""
+    def counts(self, encoded: Encoded, rows: Array) -> dict[str, int]:
+        """Cells of `rows` that are not plain numbers or names known from training, zeros left out, by column."""
         marks, codes = np.asarray(encoded.columns["marks"])[rows], np.asarray(encoded.columns["categories"])[rows]
-        missing = dict(zip(self._number_names, (marks == read.ABSENT).sum(axis=0).tolist(), strict=True))
-        missing |= dict(zip(self._category_names, (codes == MISSING).sum(axis=0).tolist(), strict=True))
-        infinite = dict(zip(self._number_names, (marks == read.INFINITE).sum(axis=0).tolist(), strict=True))
-        unseen = dict(zip(self._category_names, (codes == UNSEEN).sum(axis=0).tolist(), strict=True))
-        every = {"missing": missing, "infinite": infinite, "unseen": unseen}
-        return {what: {k: n for k, n in counts.items() if n} for what, counts in every.items()}
+        found: dict[str, int] = {}
+        for reason, hits, names in (
+            ("missing", marks == read.ABSENT, self._number_names),
+            ("infinite, taken as missing", marks == read.INFINITE, self._number_names),
+            ("missing", codes == MISSING, self._category_names),
+            ("unseen category", codes == UNSEEN, self._category_names),
+        ):
+            found |= {f"column {name!r}: {reason}": int(n) for name, n in zip(names, hits.sum(axis=0), strict=True)}
+        return {reason: n for reason, n in found.items() if n}
 
     @property
     def _number_names(self) -> list[str]:
@@ -135,7 +138,8 @@ class TableProcessor(Processor):
             name = [*self._number_names, *self._category_names][column]
             raise DataError(
                 f"the cell is missing ({len(wrong)} cells are) and `missing: error` is set",
-                where=f"{read.row_of(cells, row)}, column {name!r}",
+                row=cells.index[row],
+                column=name,
                 next="complete the data, or set `missing: impute`",
             )
 

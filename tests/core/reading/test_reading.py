@@ -333,3 +333,12 @@ def test_two_labels_need_a_column(smallest: Any, kinds: Any) -> None:
     (problem,) = errors(source, kinds)
     assert problem.startswith("data.flows.split.column: `column` is missing")
     assert "allowed: label, other" in problem
+
+
+@pytest.mark.parametrize(
+    ("given", "every"), [({"after": "keep"}, (1, None)), ({"steps": 3}, (None, 3)), ({}, (1, None))]
+)
+def test_checkpoints_are_after_every_epoch_unless_said_otherwise(given: dict, every: tuple, kinds: Any) -> None:
+    config = read_config(put(yaml.safe_load(GOOD), "train.checkpoint", given), registry=kinds)
+    assert (config.train.checkpoint.epochs, config.train.checkpoint.steps) == every
+    assert read_config(yaml.safe_load(dump_config(config)), registry=kinds) == config

@@ -99,15 +99,14 @@ def texts_of(cells: pd.Series, column: str) -> pd.Series:
         texts = [text_of(value) for value in distinct]
     except ValueError:
         rows = np.flatnonzero(np.isinf(pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)))
-        raise DataError(f"the label is infinite in {rows_text(cells, rows)}", where=f"column {column!r}") from None
+        raise DataError(f"the label is infinite{more(rows)}", row=cells.index[rows[0]], column=column) from None
     table = np.array([*texts, None], dtype=object)  # the last one is where the code of a null, -1, points
     return pd.Series(table[codes], index=cells.index, dtype=object)
 
 
-def rows_text(cells: pd.Series, positions: Sequence[int] | np.ndarray) -> str:
-    """ "3 rows: 4, 17, 90", by the frame's own index, which is the row number of the table, counted from 0."""
-    shown = ", ".join(str(cells.index[i]) for i in positions[:5]) + (", ..." if len(positions) > 5 else "")
-    return f"row {shown}" if len(positions) == 1 else f"{len(positions):,} rows: {shown}"
+def more(rows: Sequence[int] | np.ndarray) -> str:
+    """ " (3 rows are so)" behind the message about the first of them."""
+    return f" ({len(rows):,} rows are so)" if len(rows) > 1 else ""
 
 
 def form_of(distinct: Iterable[Any]) -> Form:
@@ -138,7 +137,7 @@ def _distinct(cells: pd.Series, column: str) -> tuple[np.ndarray, list[Any]]:
     pairs: np.ndarray = np.empty(len(cells), dtype=object)
     for i, cell in enumerate(cells):
         if isinstance(cell, list | dict | tuple | set | np.ndarray):
-            raise DataError(f"the label is a {type(cell).__name__} in row {cells.index[i]}", where=f"column {column!r}")
+            raise DataError(f"the label is a {type(cell).__name__}", row=cells.index[i], column=column)
         pairs[i] = None if pd.isna(cell) else (type(cell).__name__, cell)
     codes, typed = pd.factorize(pairs)
     return codes, [value for _, value in typed]
@@ -160,8 +159,9 @@ def _all_listed(texts: pd.Series, names: Sequence[str], column: str) -> None:
     if len(outside):
         label = texts.iloc[outside[0]]
         raise DataError(
-            f"label {label!r} is not one of `classes`, in {rows_text(texts, list(outside))}",
-            where=f"column {column!r}",
+            f"label {label!r} is not one of `classes`{more(outside)}",
+            row=texts.index[outside[0]],
+            column=column,
             allowed=names,
             nearest=nearest(label, names),
         )

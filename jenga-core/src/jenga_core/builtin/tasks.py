@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from ..errors import DataError, nearest
 from .baselines import classification_baselines, regression_baselines
-from .labels import NO_LABEL, UNKNOWN, LabelMap, rows_text
+from .labels import NO_LABEL, UNKNOWN, LabelMap, more
 from .metrics import ClassificationMetrics, RegressionMetrics
 from .task_config import ClassificationConfig, RegressionConfig
 
@@ -201,10 +201,11 @@ def numbers_of(cells: pd.Series, column: str) -> Array:
     wrong = np.flatnonzero((np.isnan(numbers) & ~blank.to_numpy(dtype=bool)) | is_truth)
     if len(wrong):
         raise DataError(
-            f"{cells.iloc[wrong[0]]!r} is not a number, in {rows_text(cells, wrong)}",
-            where=f"column {column!r}",
+            f"{cells.iloc[wrong[0]]!r} is not a number{more(wrong)}",
+            row=cells.index[wrong[0]],
+            column=column,
             next="correct or empty those cells, or use the task core/classification",
         )
     if (infinite := np.flatnonzero(np.isinf(numbers))).size:
-        raise DataError(f"the target is infinite in {rows_text(cells, infinite)}", where=f"column {column!r}")
+        raise DataError(f"the target is infinite{more(infinite)}", row=cells.index[infinite[0]], column=column)
     return numbers

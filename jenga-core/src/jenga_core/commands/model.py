@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,21 +70,28 @@ def predicted(predictor: Predictor, data: Path, table: str | None) -> Iterator[p
     import pandas as pd
 
     from ..errors import DataError
-    from ..tables import stream_frames
+    from ..tables import naming, stream_frames
 
     known = table if table in predictor.config.data else None
     source = predictor.source(str(data), known)
     frames = stream_frames(
         str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS
     )
+    rows, unusual = 0, Counter[str]()
     for frame in frames:
-        scores = predictor.predict(frame, table=table)
+        with naming(partial(_row_of, str(data), rows)):
+            scores, counts = predictor.explain(frame, table=table)
+        rows, unusual = rows + len(frame), unusual + counts
         both = [c for c in scores.columns if c in frame.columns]
         if both:
             raise DataError(f"the rows already have columns {both}", where=str(data), next="rename or drop them")
-        for line in predictor.warnings(frame, table=table):
-            typer.echo(line, err=True)
         yield pd.concat([frame, scores], axis=1)
+    for reason, n in unusual.items():
+        typer.echo(f"{reason}: {n:,} of {rows:,} rows", err=True)
+
+
+def _row_of(data: str, before: int, row: int) -> str:
+    return f"{data}, row {before + row + 1}"
 
 
 def report(model: Model) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
+from math import isinf
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import UserError
 
@@ -53,21 +55,52 @@ def _csv(frames: Frames, file: IO[bytes]) -> int:
 
 
 def _jsonl(frames: Frames, file: IO[bytes]) -> int:
+    """By the json module: pandas' own writer rounds floats, cuts nanoseconds and fails on bytes and long integers."""
     rows = 0
     for frame in frames:
-        text = frame.to_json(orient="records", lines=True, force_ascii=False, date_format="iso", double_precision=15)
-        file.write(text.encode())
+        names = [str(name) for name in frame.columns]
+        for row in zip(*(_json_cells(frame[name]) for name in frame.columns), strict=True):
+            line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_as_json)
+            file.write(line.encode() + b"\n")
         rows += len(frame)
     return rows
 
 
+def _json_cells(column: pd.Series) -> list[Any]:
+    """Cells as JSON can say them: missing ones are null; infinite ones, for which it has no number, text."""
+    cells = column.astype(object).where(column.notna(), None).tolist()
+    if any(isinstance(cell, float) and isinf(cell) for cell in cells):
+        return [str(cell) if isinstance(cell, float) and isinf(cell) else cell for cell in cells]
+    return cells
+
+
+def _as_json(value: Any) -> Any:
+    """What the json module does not know: arrays in cells, times, bytes."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
 def _parquet(frames: Frames, file: IO[bytes]) -> int:
-    """All at once: a column's type is known only when the last rows are."""
+    """All at once: a column's type is known only when the last rows are. What has no type there is written as text."""
     import pandas as pd
 
     whole = pd.concat(list(frames), ignore_index=True)
+    for name in whole.columns:
+        if whole[name].dtype == object and not _fits_arrow(whole[name]):
+            whole[name] = pd.Series([None if c is None else str(c) for c in _json_cells(whole[name])], dtype="str")
     whole.to_parquet(file, index=False)
     return len(whole)
+
+
+def _fits_arrow(column: pd.Series) -> bool:
+    import pyarrow as pa
+
+    try:
+        pa.array(column, from_pandas=True)
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
 
 
 WRITERS: dict[str, Callable[[Frames, IO[bytes]], int]] = {

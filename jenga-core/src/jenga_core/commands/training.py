@@ -34,7 +34,8 @@ def train(
 
     overrides = [*(set_ or []), *(["train.deterministic=true"] if deterministic else [])]
     done = run(config, output=output, resume=resume, seed=seed, overrides=overrides)
-    typer.echo(str(done.folder))
+    if done.rank == 0:  # under torchrun every process comes here
+        typer.echo(str(done.folder))
 
 
 train_app = single(train)

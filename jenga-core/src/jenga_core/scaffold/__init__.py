@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -37,11 +39,16 @@ def _check_name(name: str) -> None:
     tidy = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not NAME.fullmatch(name) or not name[0].isalpha():
         raise UserError(f"{name!r} cannot be a plugin's name: lower-case words joined by '-'", nearest=tidy or None)
-    if name.replace("-", "_") in sys.stdlib_module_names or name == "test":
+    package = name.replace("-", "_")
+    if keyword.iskeyword(package):
+        raise UserError(f"{name!r} is a word of Python and cannot name a package", nearest=f"my-{name}")
+    if package in sys.stdlib_module_names or name == "test":
         raise UserError(f"{name!r} would hide a module of Python's standard library", nearest=f"my-{name}")
     taken = [r for r in scan() if r.name == name]
     if taken:
         raise UserError(f"the name {name!r} is taken by {taken[0].dist} {taken[0].version}", next="jenga plugins list")
+    if find_spec(package) is not None:
+        raise UserError(f"{name!r} would hide the installed package {package!r}", nearest=f"my-{name}")
 
 
 def _templates(folder: Traversable, at: str = "") -> Iterator[tuple[str, Traversable]]:

@@ -33,7 +33,7 @@ class Samples:
         refused = []
         for frame in samples.candidates():
             try:
-                rig.fit(self.registry(), kind, frame)
+                rig.fit(self.registry(), kind, frame.copy(deep=True))  # what it does to its copy is not seen here
                 return frame
             except DataError as error:
                 refused.append(str(error))

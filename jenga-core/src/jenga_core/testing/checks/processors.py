@@ -79,6 +79,13 @@ class ProcessorChecks(Samples):
         assert one.keys() == two.keys()
         assert all(torch.equal(one[name], two[name]) for name in one)
 
+    def test_processor_counts_what_is_unusual_by_reason(self, processor: str, tmp_path: Path) -> None:
+        fitted = fit(self.registry(), processor, self.cells(processor, tmp_path))
+        for rows in (fitted.rows, fitted.rows[:0]):
+            counts = fitted.processor.counts(fitted.encoded, rows)
+            assert through_json(dict(counts)) == counts, "counts are int, by a reason in words"
+            assert all(isinstance(n, int) and n >= 0 for n in counts.values())
+
     def test_processor_gives_a_row_of_features_to_baselines(self, processor: str, tmp_path: Path) -> None:
         fitted = fit(self.registry(), processor, self.cells(processor, tmp_path))
         features = fitted.processor.classical(fitted.encoded, fitted.rows)

@@ -22,7 +22,10 @@ HEAVY = ("torch", "transformers", "pandas", "pydantic")
 def heavy_imports(modules: list[str]) -> list[str]:
     """Which of HEAVY a new interpreter has imported after importing `modules`."""
     code = f"import json, sys, {', '.join(modules)}; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
-    found: list[str] = json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    *said, last = run.stdout.splitlines()
+    assert not said, f"importing {', '.join(modules)} prints {said[0]!r}"
+    found: list[str] = json.loads(last)
     return found
 
 
