@@ -40,7 +40,7 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, editable=True)
+    install(session, *PACKAGES, *TESTING, "tensorboard", editable=True)  # a tracker, tried for real
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 
@@ -87,14 +87,6 @@ def _alone(package: str) -> None:
 
 for _package in PLUGINS:
     _alone(_package)
-
-
-@nox.session(name="alone-core")
-def alone_core(session: nox.Session) -> None:
-    """jenga-core without any plugin passes its own tests; those that need a plugin skip."""
-    install(session, "jenga-core", *TESTING)
-    session.run("jenga", "plugins", "list", "--strict")
-    session.run("pytest", "-q", "tests/core", "-m", "not slow", env=quiet(session))
 
 
 @nox.session
