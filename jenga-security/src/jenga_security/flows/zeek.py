@@ -73,18 +73,18 @@ class ConnLog(Parser):
         self._names: list[str] = []
 
     def feed(self, lines: Lines) -> Rows | None:
-        if not self._names and self._objects is None and any(line.strip() for line in lines.lines):
-            if next(line for line in lines.lines if line.strip()).lstrip().startswith(b"{"):
-                self._objects = Objects(self.name, _is_conn)
+        if not self._names and self._objects is None:
+            begin = next((line.strip() for line in lines.lines if line.strip()), b"")
+            self._objects = Objects(self.name, _is_conn) if begin.startswith(b"{") else None
         if self._objects is not None:
             return self._objects.feed(lines)
         found: list[Rows] = []
-        begin = 0
+        done = 0
         for at in [i for i, line in enumerate(lines.lines) if line.startswith(b"#")]:
-            found += self._rows(lines.lines[begin:at], lines.first + begin)
+            found += self._rows(lines.lines[done:at], lines.first + done)
             self._header(lines.first + at, lines.lines[at].removesuffix(b"\r").decode("utf-8", "replace"))
-            begin = at + 1
-        found += self._rows(lines.lines[begin:], lines.first + begin, lines.cut)
+            done = at + 1
+        found += self._rows(lines.lines[done:], lines.first + done, lines.cut)
         return joined(found)
 
     def close(self) -> None:
