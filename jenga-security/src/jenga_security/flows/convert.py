@@ -26,6 +26,7 @@ from .schema import Array, Reader, Rows
 
 YEAR_2100 = 4_102_444_800.0
 MILLISECONDS = 1e11  # a number of seconds beyond it lies after the year 5000: it counts milliseconds
+_REMEMBERED = 1 << 20
 _ZONED = re.compile(r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
 _MARKS = pa.array(["", "-"])
 
@@ -41,6 +42,7 @@ class Check:
     counts: Counter[str] = field(default_factory=Counter)
     rows: Rows | None = None
     column: str = ""
+    known: dict[str, str] = field(default_factory=dict)  # addresses met before, as they are written -> short form
 
     def refuse(self, bad: Array, reason: str, say: Callable[[int], str], column: str | None = None) -> None:
         """Nothing where no row is `bad`; else the first one is an error, or all are counted under `reason`."""
@@ -142,10 +144,15 @@ def address(cells: pa.Array, check: Check) -> pa.Array:
     """IP addresses in their short form; an IPv4-mapped one (::ffff:192.0.2.1) as IPv4, so that a host has one name."""
 
     def one(text: str) -> str:
+        if text in check.known:
+            return check.known[text]
         found = ipaddress.ip_address(text)
         mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-        return str(mapped or found)
+        check.known[text] = str(mapped or found)
+        return check.known[text]
 
+    if len(check.known) > _REMEMBERED:
+        check.known.clear()
     return _by_value(cells, one, check, "not an IP address", pa.string())
 
 

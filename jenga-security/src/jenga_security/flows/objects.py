@@ -52,11 +52,13 @@ class Objects(Parser):
             if not isinstance(value, dict):
                 raise DataError(f"a row must be an object {{...}}, this is {json.dumps(value)[:60]}", where=where)
             if self._keep(value, where):
-                found.append(dict(_flat(value)))
+                found.append(_flat(value, "", {}))
                 numbers.append(line)
         if not found:
             return None
-        names = dict.fromkeys(name for one in found for name in one)
+        names: dict[str, str | None] = {}
+        for one in found:
+            names |= one
         cells = {name: self._cells(name, [one.get(name) for one in found], numbers) for name in names}
         return Rows(cells, np.asarray(numbers, dtype=np.int64))
 
@@ -99,15 +101,16 @@ class Objects(Parser):
             raise DataError("half of a surrogate pair, which is no character", where=where) from None
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+def _flat(value: Mapping[str, Any], prefix: str, out: dict[str, str | None]) -> dict[str, str | None]:
+    """Text cells by dotted names, put into `out`."""
     for key, cell in value.items():
-        if isinstance(cell, dict):
-            yield from _flat(cell, f"{prefix}{key}.")
+        kind = type(cell)
+        if kind is str or cell is None:
+            out[prefix + key] = cell
+        elif kind is dict:
+            _flat(cell, f"{prefix}{key}.", out)
+        elif kind is int or kind is float:
+            out[prefix + key] = repr(cell)
         else:
-            yield prefix + key, _text(cell)
-
-
-def _text(cell: Any) -> str | None:
-    if cell is None or isinstance(cell, str):
-        return cell
-    return repr(cell) if isinstance(cell, float) else json.dumps(cell)
+            out[prefix + key] = json.dumps(cell)
+    return out

@@ -7,7 +7,7 @@ a connection when it has ended, so `ts_start` is not in order.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,33 +73,32 @@ class ConnLog(Parser):
         self._names: list[str] = []
 
     def feed(self, lines: Lines) -> Rows | None:
-        if not self._names and self._objects is None and any(line.strip() for line in lines.lines):
-            begin = next(line for line in lines.lines if line.strip())
-            if begin.lstrip().startswith(b"{"):
-                self._objects = Objects(self.name, _is_conn)
+        if not self._names and self._objects is None:
+            begin = next((line.strip() for line in lines.lines if line.strip()), b"")
+            self._objects = Objects(self.name, _is_conn) if begin.startswith(b"{") else None
         if self._objects is not None:
             return self._objects.feed(lines)
         found: list[Rows] = []
-        waiting: list[tuple[int, bytes]] = []
-        for number, line in enumerate(lines.lines, lines.first):
-            line = line.removesuffix(b"\r")
-            if line.startswith(b"#"):
-                found += self._rows(waiting)
-                waiting = []
-                self._header(number, line.decode())
-            elif line:
-                waiting.append((number, line))
-        found += self._rows(waiting, lines.cut)
+        done = 0
+        for at in [i for i, line in enumerate(lines.lines) if line.startswith(b"#")]:
+            found += self._rows(lines.lines[done:at], lines.first + done)
+            self._header(lines.first + at, lines.lines[at].removesuffix(b"\r").decode("utf-8", "replace"))
+            done = at + 1
+        found += self._rows(lines.lines[done:], lines.first + done, lines.cut)
         return joined(found)
 
     def close(self) -> None:
         if self._objects is not None:
             self._objects.close()
 
-    def _rows(self, waiting: list[tuple[int, bytes]], cut: bool = False) -> list[Rows]:
-        if not waiting:
+    def _rows(self, lines: Sequence[bytes], first: int, cut: bool = False) -> list[Rows]:
+        numbers: Sequence[int] = range(first, first + len(lines))
+        if not all(lines) or b"\r" in b"".join(lines[:1]):
+            lines = [line.removesuffix(b"\r") for line in lines]
+            numbers = [number for number, line in zip(numbers, lines, strict=True) if line]
+            lines = [line for line in lines if line]
+        if not lines:
             return []
-        numbers, lines = zip(*waiting, strict=True)
         if not self._names:
             hint = "keep Zeek's header lines (zeek-cut -C keeps them), or write the log as JSON"
             raise stranger(
@@ -113,7 +112,7 @@ class ConnLog(Parser):
         marks = pa.array(self._absent)
         none = pa.scalar(None, pa.string())
         cells = {n: pc.if_else(pc.is_in(c, marks), none, c) for n, c in rows.cells.items()}
-        return [Rows(dict(sorted(cells.items(), key=lambda item: self._order[item[0]])), rows.lines)]
+        return [Rows({name: cells[name] for name in self._order}, rows.lines)]
 
     def _header(self, number: int, line: str) -> None:
         where = f"{self.name}, line {number}"
