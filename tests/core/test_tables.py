@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -406,3 +407,10 @@ def test_what_a_source_skipped_is_a_note_of_the_table(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("x\n1\n2\n3\n")
     table = load_table("t", DataConfig(path=["a.csv"]), base=tmp_path, registry=Registry.of(), seed=0)
     assert "a.csv: 3 rows skipped" in table.notes
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_a_pipe_is_refused_as_the_second_reading_would_wait_for_ever(tmp_path):
+    os.mkfifo(tmp_path / "rows.csv")
+    with pytest.raises(DataError, match=r"rows\.csv: is a pipe"):
+        read_frame("rows.csv", base=tmp_path, registry=REGISTRY)

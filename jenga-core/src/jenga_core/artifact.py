@@ -14,7 +14,7 @@ import json
 import os
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -134,8 +134,11 @@ def seal(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     return manifest
 
 
-def verify(folder: Path) -> dict[str, Any]:
-    """The manifest of a whole, unaltered model folder. Raises ArtifactError naming the first file that is not as sealed."""
+def verify(folder: Path, *, may_lack: Collection[str] = ()) -> dict[str, Any]:
+    """The manifest of a whole, unaltered model folder. Raises ArtifactError naming the first file that is not as sealed.
+
+    Files of `may_lack` are about to be written anew and may be gone.
+    """
     if not folder.is_dir():
         raise ArtifactError("no such model folder", where=str(folder))
     if not (folder / MANIFEST).exists():
@@ -164,6 +167,8 @@ def verify(folder: Path) -> dict[str, Any]:
     for name, expected in files.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            if name in may_lack and not os.path.lexists(path):
+                continue
             raise ArtifactError(f"{name} is missing", where=str(folder))
         if sha256(path) != expected:
             raise ArtifactError(f"{name} is not the file that was saved (its sha256 differs)", where=str(folder))

@@ -30,6 +30,8 @@ def files_of(paths: Where | Sequence[Where], base: Where | None = None) -> tuple
 def _matches(path: Path, written: str) -> list[Path]:
     if path.is_dir():
         raise DataError("is a folder, not a file", where=written, next=f"name its files: {written.rstrip('/')}/*.csv")
+    if path.is_fifo():
+        raise DataError("is a pipe, and a file is read twice", where=written, next=f"cat {written} > FILE.csv")
     if path.exists():  # also when the name has brackets in it
         return [path]
     if not glob.has_magic(str(path)):

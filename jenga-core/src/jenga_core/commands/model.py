@@ -105,7 +105,7 @@ def report(model: Model) -> None:
     from ..report import write_report
     from .scores import recorded
 
-    manifest = artifact.verify(model)
+    manifest = artifact.verify(model, may_lack=("report.html",))
     config = (model / "config.yaml").read_text(encoding="utf-8")
     facts = {key: value for key, value in manifest.items() if key != "files"}
     path = write_report(model, judgements=recorded(model), history=read_log(model), manifest=facts, config=config)

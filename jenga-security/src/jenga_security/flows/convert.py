@@ -26,7 +26,7 @@ from .schema import Array, Reader, Rows
 
 YEAR_2100 = 4_102_444_800.0
 MILLISECONDS = 1e11  # a number of seconds beyond it lies after the year 5000: it counts milliseconds
-_ZONED = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
+_ZONED = re.compile(r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
 _MARKS = pa.array(["", "-"])
 
 
@@ -201,7 +201,12 @@ def _text_times(cells: pa.Array, zone: str, formats: tuple[str, ...]) -> Array:
     zoned = words.str.contains(_ZONED)
     out = _since_1970(pd.to_datetime(words.where(zoned), format="ISO8601", utc=True, errors="coerce"))
     for form in ("ISO8601", *formats):
-        naive = pd.to_datetime(words.where(~zoned & np.isnan(out)), format=form, errors="coerce")
+        try:
+            naive = pd.to_datetime(words.where(~zoned & np.isnan(out)), format=form, errors="coerce")
+        except ValueError:  # zones in forms that `_ZONED` does not know
+            continue
+        if not pd.api.types.is_datetime64_dtype(naive):
+            continue
         twice = np.zeros(len(naive), dtype=bool)
         local = naive.dt.tz_localize(ZoneInfo(zone), ambiguous=twice, nonexistent="shift_forward")
         out = np.where(np.isnan(out), _since_1970(local), out)

@@ -119,16 +119,16 @@ class ConnLog(Parser):
         where = f"{self.name}, line {number}"
         if line.startswith("#separator"):
             self._separator = _ESCAPE.sub(lambda m: chr(int(m[1], 16)), line.removeprefix("#separator").strip(" "))
-            if len(self._separator) != 1:
-                raise DataError(f"the separator {self._separator!r} is not one character", where=where)
+            if len(self._separator) != 1 or not self._separator.isascii() or self._separator in "\r\n\0":
+                raise DataError(f"the separator {self._separator!r} is not one ASCII character", where=where)
             return
         key, *cells = line[1:].split(self._separator)
         if key == "path" and cells != ["conn"]:
             raise DataError(f"this is not Zeek's conn.log but {cells[0] if cells else 'nameless'}.log", where=where)
         if key == "unset_field":
-            self._absent[0] = cells[0]
+            self._absent[0] = cells[0] if cells else ""
         elif key == "empty_field":
-            self._absent[1] = cells[0]
+            self._absent[1] = cells[0] if cells else ""
         elif key == "fields":
             self._fields(cells, where)
 
