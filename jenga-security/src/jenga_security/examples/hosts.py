@@ -64,8 +64,8 @@ def metrics(rows: int, seed: int) -> pd.DataFrame:
     steps = -(-rows // HOSTS)
     cpu, memory, disk, errors = _usual(steps, rng)
     incident = np.zeros((steps, HOSTS), dtype=bool)
-    for event in EVENTS:
-        for host, at, height in _happenings(event, steps, rng):
+    for number, event in enumerate(EVENTS):
+        for host, at, height in _happenings(event, number / len(EVENTS), steps, rng):
             cpu[at, host] += event.cpu * height
             memory[at, host] += event.memory * height
             disk[at, host] *= event.disk**height
@@ -107,10 +107,13 @@ def _noise(steps: int, memory: float, rng: np.random.Generator) -> Array:
     return fresh
 
 
-def _happenings(event: Event, steps: int, rng: np.random.Generator) -> list[tuple[int, Array, Array]]:
-    """(host, steps, height at each of them) of every time that it happens, one in each stretch of time."""
+def _happenings(event: Event, phase: float, steps: int, rng: np.random.Generator) -> list[tuple[int, Array, Array]]:
+    """(host, steps, height at each of them) of every time that it happens, one in each stretch of time.
+
+    `phase` is where the stretches begin, so that in a small table, where each event happens once, they take turns.
+    """
     number = max(1, round(event.rate * HOSTS * steps / PER_DAY))
-    begin = (np.arange(number) + rng.random(number)) / number * steps
+    begin = (np.arange(number) + (phase + rng.random(number) / 2) % 1) / number * steps
     if event.hour is not None:
         hour = event.hour + rng.normal(0, 0.7, number)
         begin = begin // PER_DAY * PER_DAY + hour * 3600 / STEP
