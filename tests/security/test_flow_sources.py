@@ -412,3 +412,30 @@ def test_an_unknown_time_zone():
 def test_request_count_needs_time_and_source():
     with pytest.raises(DataError, match=r"request_count needs.*\n.*window: null"):
         read("cicids", LOGS / "cicids2018.csv", window=60)
+
+
+# ------------------------------------------------------------------ details
+
+
+def test_packet_size_of_one_direction_and_of_an_unknown_one(log):
+    log.write_text(
+        "firstSeen,duration,proto,srcAddr,srcPort,dstAddr,dstPort,packets,bytes,out_bytes,opkt,flows\n"
+        "2026-01-01 00:00:00,0.060,TCP,10.0.0.5,51000,192.0.2.80,443,3,300,,,1\n"
+        "2026-01-01 00:00:00,0.060,TCP,10.0.0.5,51000,192.0.2.80,443,3,300,,2,1\n"
+        "2026-01-01 00:00:00,0.060,TCP,10.0.0.5,51000,192.0.2.80,443,3,300,200,2,1\n"
+    )
+    assert cells(read("nfdump", log).packet_size) == [100, None, 100]
+
+
+def test_a_live_log_goes_on_after_a_line_that_cannot_be_read():
+    live = source("suricata-eve").live("eve.json")
+    good = flow_formats.eve(flow_formats.sample(2)).encode().splitlines()
+    with pytest.raises(DataError, match=r"eve\.json, line [12]: invalid JSON"):
+        live.feed([good[0][:80], good[0]])
+    assert len(live.feed(good)) == 2
+
+
+@pytest.mark.parametrize("zone", ["+0300", "+03:00", "+03"])
+def test_zones_of_times(log, zone):
+    log.write_text(flow_formats.eve(flow_formats.sample(2)).replace("+0000", zone))
+    assert read("suricata-eve", log).ts_start.tolist() == [1767225600.25 - 10800, 1767225607.25 - 10800]

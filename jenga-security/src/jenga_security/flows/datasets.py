@@ -123,7 +123,7 @@ class Csv(Parser):
 
     def _begins(self, number: int, line: bytes) -> bool:
         """Is the first line a header? Sets the names either way."""
-        cells = [cell.strip().strip('"').strip() for cell in line.decode().split(",")]
+        cells = [cell.strip().strip('"').strip() for cell in line.decode("utf-8", "replace").split(",")]
         if self._headerless and len(cells) == len(self._headerless) and cells[0].lower() != self._headerless[0]:
             self._names = list(self._headerless)
             return False

@@ -95,7 +95,7 @@ class Records(Parser):
 
     def _is_row(self, number: int, line: bytes) -> bool:
         if line.startswith(_BEGINNINGS):
-            names = line.decode().split(",")
+            names = line.decode("utf-8", "replace").split(",")
             if self._names and names != self._names:
                 raise DataError("other columns than above begin here", where=f"{self.name}, line {number}")
             self._names, self._summary = names, False

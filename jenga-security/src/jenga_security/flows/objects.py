@@ -43,11 +43,12 @@ class Objects(Parser):
         self._left, self._line = "", 1
 
     def feed(self, lines: Lines) -> Rows | None:
-        if not self._left:
+        left, self._left = self._left, ""  # what cannot be read is not tried again with the next lines
+        if not left:
             self._line = lines.first
-        text = b"\n".join(lines.lines).decode("utf-8", "replace") + ("" if lines.cut else "\n")
+        text = left + b"\n".join(lines.lines).decode("utf-8", "replace") + ("" if lines.cut else "\n")
         found, numbers = [], []
-        for line, value in self._objects(self._left + text):
+        for line, value in self._objects(text):
             where = f"{self.name}, line {line}"
             if not isinstance(value, dict):
                 raise DataError(f"a row must be an object {{...}}, this is {json.dumps(value)[:60]}", where=where)
@@ -73,7 +74,6 @@ class Objects(Parser):
             begin = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
             line, counted = line + text.count("\n", counted, begin), begin
             if begin == len(text):
-                self._left = ""
                 return
             try:
                 value, at = self._decoder.raw_decode(text, begin)

@@ -292,7 +292,8 @@ def _finish(values: dict[str, Any], layer: ByteLayer, check: Check) -> None:
     needed = ("bytes_sent", "bytes_received", "packets_sent", "packets_received")
     if all(name in values for name in needed):
         sent, received, there, back = (values[name] for name in needed)
-        total, packets = sent + np.nan_to_num(received), there + np.nan_to_num(back)
+        one_way = np.isnan(received) & np.isnan(back)  # a record of one direction
+        total, packets = sent + np.where(one_way, 0, received), there + np.where(one_way, 0, back)
         values["packet_size"] = np.divide(total, packets, out=np.full(len(total), np.nan), where=packets > 0)
 
 
