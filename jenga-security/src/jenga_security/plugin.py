@@ -1,6 +1,6 @@
 """What jenga-security registers, as the plugin `security`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
+from jenga_core.api import BackboneSpec, CommandSpec, ExampleSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
 
 TABLE = frozenset({"table"})
 FLOWS = "jenga_security.flows"
@@ -87,6 +87,18 @@ def jenga_register_tasks() -> list[TaskSpec]:
             config="jenga_security.config:AnomalyConfig",
             summary="Attack or normal from labels: a probability and an alert threshold",
         )
+    ]
+
+
+@hookimpl
+def jenga_register_commands() -> list[CommandSpec]:
+    commands = "jenga_security.commands"
+    return [
+        CommandSpec(
+            name="calibrate",
+            factory=f"{commands}.calibrate:calibrate_app",
+            summary="Another alert threshold for a finished model, without training.",
+        ),
     ]
 
 

@@ -60,6 +60,10 @@ class AnomalyTask(Task):
         without = int(len(known) - known.sum())
         return Encoded({"y": y}, known, excluded={"no label": without} if without else {})
 
+    def truth(self, frame: pd.DataFrame) -> tuple[Array, Array]:
+        """(int64 [N] with 1 = attack, bool [N] = has a label) of new rows, for a threshold that is set on them."""
+        return self._fitted.encode(frame[self.config.target])
+
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
     ) -> tuple[Mapping[str, Tensor], float]:
