@@ -77,12 +77,20 @@ class WindowConfig(TableConfig):
         return cls(length=1)
 
 
+NumberEmbedding = Literal["plain", "piecewise", "periodic"]
+
+
 class MlpConfig(ComponentConfig):
     """security/tabular-mlp."""
 
     width: int = Field(default=256, ge=1, description="units of each hidden layer, and of the output")
     depth: int = Field(default=3, ge=1, description="hidden layers")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="share of units dropped after each layer in training")
+    numbers: NumberEmbedding = Field(
+        default="plain",
+        description="how numbers enter: plain: as they are; piecewise: a learned piecewise linear function of each; "
+        "periodic: learned sines of each",
+    )
 
     @classmethod
     def example(cls) -> Self:
