@@ -13,7 +13,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
 HERE = Path(__file__).parent
-PACKAGES = ["jenga-core", "jenga-security"]  # in the order of their dependencies
+PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures

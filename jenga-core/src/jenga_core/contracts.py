@@ -129,6 +129,10 @@ class Backbone(Protocol):
     def saved(self) -> Mapping[str, Any]:
         return {}
 
+    def learning_rates(self, default: float) -> Mapping[str, float]:
+        """Peak learning rates of this module's parameters, by name; those not named learn at `default`."""
+        return {}
+
 
 class Fusion(Protocol):
     """A torch module: the Features of the inputs of a table -> one Features. Built as `Fusion(config, dims)`.

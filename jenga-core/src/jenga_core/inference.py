@@ -196,10 +196,12 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     artifact.check_listed(folder, manifest, config)
     parts = build_parts(config, registry)
     for name, processor in parts.processors.items():
-        processor.restore(artifact.read_state(folder, f"processors/{name}"))
+        processor.restore(artifact.read_state(folder, artifact.place(manifest, f"processors/{name}")))
     for name, task in parts.tasks.items():
-        task.restore(artifact.read_state(folder, f"tasks/{name}"))
-    saved = {name: artifact.read_state(folder, f"backbones/{name}") for name in config.backbones}
+        task.restore(artifact.read_state(folder, artifact.place(manifest, f"tasks/{name}")))
+    saved = {
+        name: artifact.read_state(folder, artifact.place(manifest, f"backbones/{name}")) for name in config.backbones
+    }
     model = build_model(config, registry, parts, saved)
     hook = build_events(config, registry, parts)
     columns = artifact.read_state(folder, "columns")

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from . import checkpoint
 from .api import hookimpl
-from .config import EveryConfig, RunConfig
+from .config import EveryConfig, RunConfig, TrainConfig
 from .contracts import Array, Batch
 from .errors import JengaError, TrainingError, UserError, nearest
-from .model import Step, not_finite
+from .model import Model, Step, not_finite
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
@@ -124,17 +124,30 @@ def fit(run: Run) -> None:
 def prepare(run: Run) -> Any:
     """Optimizer, schedule, and the Step module as Accelerate wraps it."""
     options, model = run.config.train, run.model
-    decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     step = Step(model, run.data.parts.tasks, run.hook, run, run.world)
-    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=run.can_fuse)
+    optimizer = torch.optim.AdamW(parameter_groups(model, options), lr=options.learning_rate, fused=run.can_fuse)
     wrapped, run.optimizer = run.accelerator.prepare(step, optimizer)
     run.steps_per_epoch = math.ceil(len(_plan(run, 0)) / options.accumulate)
     run.total_steps = min(run.steps_per_epoch * options.epochs, options.max_steps or 2**62)
     # The schedule is not prepared: Accelerate would step it once per process.
     run.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(options.schedule, run.total_steps))
     return wrapped
+
+
+def parameter_groups(model: Model, options: TrainConfig) -> list[dict[str, Any]]:
+    """Trainable parameters by learning rate, matrices with weight decay and the others without."""
+    default = options.learning_rate
+    rates = {
+        parameter: backbone.learning_rates(default).get(name, default)
+        for _, backbone in model.backbones.items()
+        for name, parameter in backbone.named_parameters()
+    }
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            decay = options.weight_decay if parameter.ndim >= 2 else 0.0
+            groups.setdefault((rates.get(parameter, default), decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
 
 
 def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:

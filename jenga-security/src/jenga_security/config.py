@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from jenga_core.config import ComponentConfig, Section, TargetConfig
+from jenga_core.config import ComponentConfig, TargetConfig
+
+from .alert_config import THRESHOLD_HELP, AlertBudget, Threshold
 
 Label = str | bool | int
 
@@ -200,12 +202,6 @@ class GruConfig(ComponentConfig):
         return cls(width=16)
 
 
-class TargetRate(Section):
-    """A threshold that at most this share of normal rows passes (split-conformal, on validation rows)."""
-
-    target_fpr: float = Field(gt=0, lt=1, description="accepted share of normal rows that raise an alert")
-
-
 def _one_or_more(value: object) -> object:
     return [value] if isinstance(value, str | bool | int) else value
 
@@ -221,16 +217,17 @@ class AnomalyConfig(TargetConfig):
             "0/1, false/true, no/yes and where one label is `normal` or `benign`",
         )
     )
-    threshold: Annotated[float, Field(ge=0, le=1)] | TargetRate | Literal["best_f1"] = Field(
-        default=0.5,
-        description="score from which a row is an alert: a number; {target_fpr: 0.01}: chosen on normal validation "
-        "rows; best_f1: chosen on validation rows",
-    )
+    threshold: Threshold = Field(default=0.5, description=THRESHOLD_HELP)
     positive_weight: Annotated[float, Field(gt=0)] | Literal["balanced", "none"] = Field(
         default="none",
         description="weight of an attack in the loss: none (1), a number, or balanced (normal rows / attacks); "
         "scores are corrected for it and stay probabilities",
     )
+
+    def columns(self) -> list[str]:
+        """The label's column, and that of the times where an alert budget counts rows by them."""
+        time = self.threshold.alert_budget.time if isinstance(self.threshold, AlertBudget) else None
+        return [self.target] if time is None else [self.target, time]
 
     @classmethod
     def example(cls) -> Self:
