@@ -30,6 +30,8 @@ class AnomalyTask(Task):
     that they stay probabilities of the training mix. Until `calibrate`, a threshold yet to be chosen stands at 0.5.
     """
 
+    explains = "score"
+
     def __init__(self, config: AnomalyConfig) -> None:
         self.config = config
         self.labels: Labels | None = None
