@@ -40,7 +40,7 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, "tensorboard", editable=True)  # a tracker, tried for real
+    install(session, *PACKAGES, *TESTING, "tensorboard", "captum", editable=True)  # a tracker for real; an oracle
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 

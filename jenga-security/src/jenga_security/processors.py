@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose
+from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
 from . import cells as read
@@ -98,6 +98,18 @@ class TableProcessor(Processor):
         if purpose == "train" and self.categories and self.config.unseen_rate:
             taken[rng.random(taken.shape, dtype=np.float32) < self.config.unseen_rate] = UNSEEN
         return {"numbers": torch.from_numpy(numbers[rows]), "categories": torch.from_numpy(taken)}  # type: ignore[index]
+
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """Every number at its training median, none missing, and every category in the bucket of unseen ones."""
+        numbers = torch.zeros(data["numbers"].shape[-1])
+        medians = [float(column.scale.apply(np.array([column.median]))[0]) for column in self.numbers]
+        numbers[: len(medians)] = torch.tensor(medians)
+        given = {
+            "numbers": numbers.to(data["numbers"]).expand_as(data["numbers"]),
+            "categories": torch.full_like(data["categories"], UNSEEN),
+        }
+        indicated = [column.name for column in self.numbers if column.indicator]
+        return Reference(given, {"numbers": self._number_names + indicated, "categories": self._category_names})
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
         """The same features with NaN where a cell was missing; categories with over 255 codes are given as numbers."""

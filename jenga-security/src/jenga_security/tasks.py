@@ -30,6 +30,8 @@ class AnomalyTask(Task):
     that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged.
     """
 
+    explains = "score"
+
     def __init__(self, config: AnomalyConfig) -> None:
         self.config = config
         self.labels: Labels | None = None
