@@ -40,7 +40,8 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, "tensorboard", editable=True)  # a tracker, tried for real
+    # a tracker, tried for real; and an oracle for the balancing of tasks
+    install(session, *PACKAGES, *TESTING, "tensorboard", "torchjd[cagrad,nash-mtl]", editable=True)
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 

@@ -143,12 +143,13 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
     counts = _counts(run, batches)
     total: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
+        last = i == len(batches) - 1
         run.hook.on_batch(run=run, batch=batch)
-        with run.accelerator.no_sync(wrapped) if i < len(batches) - 1 else nullcontext():
+        with nullcontext() if last else run.accelerator.no_sync(wrapped):
             losses = wrapped(batch, counts, 1 / len(batches))
             if losses:
                 loss = losses.pop("")
-                run.hook.backward(run=run, loss=loss, losses=losses)
+                run.hook.backward(run=run, loss=loss, losses=losses, last=last)
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)
