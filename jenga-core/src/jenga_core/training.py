@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
@@ -134,12 +134,16 @@ def prepare(run: Run) -> Any:
     return wrapped
 
 
+def _backbones(model: Model) -> Iterable[Any]:
+    return [backbone for _, backbone in model.backbones.items()]
+
+
 def parameter_groups(model: Model, options: TrainConfig) -> list[dict[str, Any]]:
     """Trainable parameters by learning rate, matrices with weight decay and the others without."""
     default = options.learning_rate
     rates = {
         parameter: backbone.learning_rates(default).get(name, default)
-        for _, backbone in model.backbones.items()
+        for backbone in _backbones(model)
         for name, parameter in backbone.named_parameters()
     }
     groups: dict[tuple[float, float], list[Tensor]] = {}
@@ -156,12 +160,13 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
     counts = _counts(run, batches)
     total: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
+        last = i == len(batches) - 1
         run.hook.on_batch(run=run, batch=batch)
-        with run.accelerator.no_sync(wrapped) if i < len(batches) - 1 else nullcontext():
+        with nullcontext() if last else run.accelerator.no_sync(wrapped):
             losses = wrapped(batch, counts, 1 / len(batches))
             if losses:
                 loss = losses.pop("")
-                run.hook.backward(run=run, loss=loss, losses=losses)
+                run.hook.backward(run=run, loss=loss, losses=losses, last=last)
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)
