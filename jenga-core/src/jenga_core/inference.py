@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ from .scoring import Place, judgements, score
 from .splits import NAMES
 from .tables import Table, load_table, read_frame
 
+if TYPE_CHECKING:
+    from .explaining.contributions import Contributions, Explained
+
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
@@ -45,16 +48,19 @@ class Predictor:
     columns: Mapping[str, Mapping[str, Any]]
     place: Place
 
-    def predict(self, frame: pd.DataFrame, *, table: str | None = None) -> pd.DataFrame:
+    def predict(self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None) -> pd.DataFrame:
         """Predictions for every row, with the frame's own index and order. Columns are named ``{task}.{field}``.
 
         A row that has none of the model's inputs gets missing values; the columns are there even when no row has any,
         and whole numbers stay whole (pandas' nullable types). `table`: which of the run's tables the rows are
-        like; may be left out when there is one. Raises DataError for a missing column.
+        like; may be left out when there is one. `reasons`: also the so many largest contributions to each row's output, as
+        JSON in ``{task}.reasons``. Raises DataError for a missing column.
         """
-        return self.explain(frame, table=table)[0]
+        return self.explain(frame, table=table, reasons=reasons)[0]
 
-    def explain(self, frame: pd.DataFrame, *, table: str | None = None) -> tuple[pd.DataFrame, Counter[str]]:
+    def explain(
+        self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None
+    ) -> tuple[pd.DataFrame, Counter[str]]:
         """As `predict`, and what a reader of the predictions should know: reason -> rows, such as unseen categories."""
         name, encoded = self._encode(frame, table)
         usable = np.flatnonzero(encoded.usable)
@@ -65,11 +71,39 @@ class Predictor:
             found = pd.concat(decoded, axis=1)
         else:
             found = pd.DataFrame({c: pd.Series(dtype=t) for c, t in self.columns[name]["outputs"]})
+        unusual = self._unusual(encoded)
+        if reasons is not None:
+            why, inexact = self._reasons(frame, name, encoded, usable, reasons)
+            found, unusual = pd.concat([found, why], axis=1), unusual + inexact
         if len(usable) < encoded.size:
             found = _with_gaps(found, encoded.size)
         found.index = frame.index
         self.hook.on_predict(run=self, frame=frame, predictions=found)
-        return found, self._unusual(encoded)
+        return found, unusual
+
+    def _reasons(
+        self, frame: pd.DataFrame, table: str, encoded: EncodedTable, rows: Any, count: int
+    ) -> tuple[pd.DataFrame, Counter[str]]:
+        from .explaining.reasons import reasons
+
+        cells, _ = tidy(frame, "the rows to predict")
+        return reasons(self._explained(table, encoded), rows, cells, count=count)
+
+    def contributions(self, frame: pd.DataFrame, task: str, *, table: str | None = None) -> Contributions:
+        """What every column, or every token of a text, contributed to the output of `task`, for rows that have an input."""
+        name, encoded = self._encode(frame, table)
+        known = list(self.config.tasks_of(name))
+        if task not in known:
+            raise UserError(
+                f"unknown task {task!r}", where=f"table {name!r}", allowed=known, nearest=nearest(task, known)
+            )
+        return self._explained(name, encoded).contributions(task, np.flatnonzero(encoded.usable))
+
+    def _explained(self, table: str, encoded: EncodedTable) -> Explained:
+        from .explaining.contributions import Explained
+
+        data, size = Data(self.parts, {table: encoded}), self.config.train.batch_size
+        return Explained(self.model, data, table, self.columns[table]["inputs"], self.place.device, size)
 
     def _encode(self, frame: pd.DataFrame, table: str | None) -> tuple[str, EncodedTable]:
         """(table, encoded rows): cells are taken as they were for training, whatever the frame's types."""

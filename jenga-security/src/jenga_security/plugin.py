@@ -11,7 +11,7 @@ from jenga_core.api import (
     hookimpl,
 )
 
-TABLE = frozenset({"table"})
+TABLE, WINDOWS = frozenset({"table"}), frozenset({"windows"})
 FLOWS = "jenga_security.flows"
 
 
@@ -78,11 +78,32 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             summary="The FT-Transformer of Gorishniy et al. 2021: attention between the columns of a row",
         ),
         BackboneSpec(
+            name="tabm",
+            factory="jenga_security.tabm:Tabm",
+            config="jenga_security.network_config:TabmConfig",
+            accepts=TABLE,
+            summary="An ensemble of perceptrons that share their weights, after TabM of Gorishniy et al. 2024",
+        ),
+        BackboneSpec(
             name="gru",
             factory="jenga_security.recurrent:Gru",
             config="jenga_security.config:GruConfig",
-            accepts=frozenset({"windows"}),
+            accepts=WINDOWS,
             summary="A gated recurrent unit over windows, oldest row first",
+        ),
+        BackboneSpec(
+            name="lstm",
+            factory="jenga_security.recurrent:Lstm",
+            config="jenga_security.network_config:LstmConfig",
+            accepts=WINDOWS,
+            summary="Long short-term memory over windows, oldest row first",
+        ),
+        BackboneSpec(
+            name="causal-transformer",
+            factory="jenga_security.causal:CausalTransformer",
+            config="jenga_security.network_config:CausalTransformerConfig",
+            accepts=WINDOWS,
+            summary="Attention from each row of a window to the rows before it",
         ),
     ]
 

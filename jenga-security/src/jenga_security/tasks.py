@@ -32,6 +32,8 @@ class AnomalyTask(Task):
     `drift` what new rows are compared with.
     """
 
+    explains = "score"
+
     def __init__(self, config: AnomalyConfig) -> None:
         self.config = config
         self.labels: Labels | None = None

@@ -49,6 +49,10 @@ def predict(
     data: Annotated[Path, typer.Argument(help="Rows; a file of any format that a source reads.")],
     output: Annotated[Path | None, typer.Option(help=".csv, .jsonl or .parquet; default: CSV to stdout.")] = None,
     table: Table = None,
+    explain: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Also the N largest reasons of each row, as JSON in TASK.reasons."),
+    ] = None,
 ) -> None:
     """The same rows with predictions, as columns TASK.FIELD.
 
@@ -59,13 +63,15 @@ def predict(
     check_ending(output)
     from .. import inference
 
-    rows = write_frames(predicted(inference.load(model), data, table), output)
+    rows = write_frames(predicted(inference.load(model), data, table, explain), output)
     typer.echo(f"{rows:,} rows", err=True)
     if output is not None:
         typer.echo(str(output))
 
 
-def predicted(predictor: Predictor, data: Path, table: str | None) -> Iterator[pd.DataFrame]:
+def predicted(
+    predictor: Predictor, data: Path, table: str | None, reasons: int | None = None
+) -> Iterator[pd.DataFrame]:
     """The rows of a file with their predictions, a part of the file at a time; warnings go to stderr."""
     import pandas as pd
 
@@ -80,7 +86,7 @@ def predicted(predictor: Predictor, data: Path, table: str | None) -> Iterator[p
     rows, unusual = 0, Counter[str]()
     for frame in frames:
         with naming(partial(_row_of, str(data), rows)):
-            scores, counts = predictor.explain(frame, table=table)
+            scores, counts = predictor.explain(frame, table=table, reasons=reasons)
         rows, unusual = rows + len(frame), unusual + counts
         both = [c for c in scores.columns if c in frame.columns]
         if both:
