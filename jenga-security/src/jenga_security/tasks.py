@@ -18,6 +18,7 @@ from jenga_core.errors import DataError
 
 from .config import AnomalyConfig, TargetRate
 from .labels import Labels
+from .outliers.baselines import Forest, Scored
 from .thresholds import best_f1, conformal, require_both, require_normal
 
 Array = np.ndarray[Any, Any]
@@ -114,8 +115,12 @@ class AnomalyTask(Task):
         return BinaryMetrics((str(normal), str(attack)), self.threshold)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        """With thresholds chosen as the model's is: the comparison is between scores, not between threshold rules."""
-        return binary_baselines(seed, choose=self._choose)
+        """With thresholds chosen as the model's is: the comparison is between scores, not between threshold rules.
+
+        The isolation forest is fitted without the labels: what they are worth is the distance to it.
+        """
+        threshold = self.threshold
+        return (*binary_baselines(seed, choose=self._choose), Scored(Forest(seed), self._choose, threshold))
 
     @property
     def _fitted(self) -> Labels:
