@@ -1,6 +1,15 @@
 """What jenga-security registers, as the plugin `security`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, CommandSpec, ExampleSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
+from jenga_core.api import (
+    BackboneSpec,
+    CommandSpec,
+    ExampleSpec,
+    ProcessorSpec,
+    SourceSpec,
+    TaskSpec,
+    TrainerHookSpec,
+    hookimpl,
+)
 
 TABLE, WINDOWS = frozenset({"table"}), frozenset({"windows"})
 FLOWS = "jenga_security.flows"
@@ -143,6 +152,18 @@ def jenga_register_tasks() -> list[TaskSpec]:
 
 
 @hookimpl
+def jenga_register_trainer_hooks() -> list[TrainerHookSpec]:
+    return [
+        TrainerHookSpec(
+            name="drift-monitor",
+            factory="jenga_security.monitor:DriftMonitorHook",
+            config="jenga_security.config:DriftMonitorConfig",
+            summary="A warning while scoring when rows are no longer like those of training",
+        ),
+    ]
+
+
+@hookimpl
 def jenga_register_commands() -> list[CommandSpec]:
     commands = "jenga_security.commands"
     return [
@@ -150,6 +171,11 @@ def jenga_register_commands() -> list[CommandSpec]:
             name="calibrate",
             factory=f"{commands}.calibrate:calibrate_app",
             summary="Another alert threshold for a finished model, without training.",
+        ),
+        CommandSpec(
+            name="drift",
+            factory=f"{commands}.drift:drift_app",
+            summary="Are new rows still like those the model was trained on?",
         ),
     ]
 

@@ -18,6 +18,7 @@ from jenga_core.errors import DataError
 from .alert_metrics import AlertMetrics
 from .alerts import AlertRule, counted
 from .config import AnomalyConfig
+from .drift import References, trained_on
 from .labels import Labels
 from .outliers.baselines import Forest, Scored
 
@@ -28,7 +29,8 @@ class AnomalyTask(Task):
     """Target {"y": int64 [n], 1 = attack}; outputs {"score": probability, float32 [B], "flag": bool [B]}.
 
     A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so
-    that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged.
+    that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged,
+    `drift` what new rows are compared with.
     """
 
     explains = "score"
@@ -38,6 +40,7 @@ class AnomalyTask(Task):
         self.labels: Labels | None = None
         self.weight = 1.0
         self.alerts = AlertRule.of(config.threshold)
+        self.drift = References()
 
     def fit(self, cells: pd.DataFrame) -> None:
         self.labels = Labels.fit(cells[self.config.target], self.config.normal)
@@ -52,11 +55,12 @@ class AnomalyTask(Task):
 
     def state(self) -> dict[str, Any]:
         labels = None if self.labels is None else self.labels.state()
-        return {"labels": labels, "weight": self.weight, "alerts": self.alerts.state()}
+        return {"labels": labels, "weight": self.weight, "alerts": self.alerts.state(), "drift": self.drift.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.labels = None if state["labels"] is None else Labels.read(state["labels"])
         self.weight, self.alerts = float(state["weight"]), AlertRule.read(state["alerts"])
+        self.drift = References.read(state["drift"])
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         y, known = self._fitted.encode(cells[self.config.target])
@@ -97,10 +101,12 @@ class AnomalyTask(Task):
         y = np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")]
         self.alerts = counted(self.alerts, run, self.config.data)
         self.alerts.require(y)
+        self.drift = trained_on(run, name, self.config.data)
 
     def calibrate(self, output: Columns, target: Columns) -> None:
         """Choose the threshold on validation rows where the config asks for that, and record their scores."""
-        self.alerts = self.alerts.calibrated(np.asarray(output["score"]), np.asarray(target["y"]))
+        scores, y = np.asarray(output["score"]), np.asarray(target["y"])
+        self.alerts, self.drift = self.alerts.calibrated(scores, y), self.drift.scored(scores, y)
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Columns label (as the training data spell it), score, threshold."""

@@ -10,13 +10,12 @@ import typer
 
 from jenga_core.commands.single import single
 
+from .alerting import Model, Task, alerting
+
 if TYPE_CHECKING:
     from jenga_core.inference import Predictor
 
     from ..alerts import AlertRule, Wanted
-
-Model = Annotated[Path, typer.Argument(help="A run's folder.")]
-Task = Annotated[str | None, typer.Option(help="Which of the model's tasks, where several raise alerts.")]
 
 
 def calibrate(
@@ -64,20 +63,6 @@ def calibrate(
     artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, note)
     for line in _told(name, old, new):
         typer.echo(line)
-
-
-def alerting(predictor: Predictor, task: str | None) -> tuple[str, Any]:
-    """(name, task) of the one that raises alerts: that has `alerts`, an `AlertRule`."""
-    from jenga_core.errors import UserError, nearest
-
-    found = {name: live for name, live in predictor.parts.tasks.items() if hasattr(live, "alerts")}
-    if not found:
-        raise UserError("no task of this model raises alerts", where=str(predictor.folder))
-    if task is None and len(found) > 1:
-        raise UserError("several tasks of this model raise alerts", allowed=list(found), next="add --task NAME")
-    if task is not None and task not in found:
-        raise UserError(f"no task {task!r} that raises alerts", allowed=list(found), nearest=nearest(task, found))
-    return next((name, live) for name, live in found.items() if task in (None, name))
 
 
 def _wanted(
