@@ -124,7 +124,10 @@ class AnomalyTask(Task):
 
         The isolation forest is fitted without the labels: what they are worth is the distance to it.
         """
-        return (*binary_baselines(seed, choose=self.alerts.choose), Scored(Forest(seed), self.alerts.choose, self.alerts.threshold))
+        return (
+            *binary_baselines(seed, choose=self.alerts.choose),
+            Scored(Forest(seed), self.alerts.choose, self.alerts.threshold),
+        )
 
     @property
     def _fitted(self) -> Labels:
