@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from jenga_core.config import ComponentConfig, TargetConfig
+from jenga_core.config import ComponentConfig, Section, TargetConfig
 
 from .alert_config import THRESHOLD_HELP, AlertBudget, Threshold
 
 Label = str | bool | int
-
 
 Scaling = Literal["quantile", "standard", "log", "none"]
 

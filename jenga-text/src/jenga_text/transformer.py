@@ -30,7 +30,9 @@ class Transformer(nn.Module, Backbone):
     longer than `window` is read in windows; each of its tokens comes from the window that shows most on both its sides.
     """
 
-    def __init__(self, config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.options, self.tail = config, int(facts["tail"])
         self.encoder = _encoder(config, facts, saved)
