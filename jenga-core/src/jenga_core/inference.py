@@ -32,6 +32,7 @@ from .tables import Table, load_table, read_frame
 
 if TYPE_CHECKING:
     from .explaining.contributions import Contributions, Explained
+    from .explaining.importance import Worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +214,22 @@ class Predictor:
         The run's own data must be as it was in training; only then are its test rows rows that the model has not seen.
         `table`: which of the run's tables `data` is like, or the only one to judge.
         """
+        return self._judge(*self._given(data, split, table), bootstrap)
+
+    def importance(self, data: Any = None, *, split: str = "test", table: str | None = None) -> dict[str, Worth]:
+        """Task -> what each column is worth to it, on rows as `evaluate` takes them; see `explaining.importance`."""
+        from .explaining.importance import worth
+
+        tables, split = self._given(data, split, table)
+        found: dict[str, Worth] = {}
+        for name, given in tables.items():
+            with given.naming():
+                rows, columns = given.frame.iloc[given.splits[split]], self.columns[name]["inputs"]
+                found |= worth(self.model, self.parts, name, rows, columns, self.place, seed=self.config.seed)
+        return found
+
+    def _given(self, data: Any, split: str, table: str | None) -> tuple[dict[str, Table], str]:
+        """(the tables to judge on, the split of them)."""
         if split not in NAMES:
             raise UserError(f"unknown split {split!r}", allowed=NAMES, nearest=nearest(split, NAMES))
         if table is not None:
@@ -233,7 +250,7 @@ class Predictor:
                 name: load_table(name, section, base=self.folder, registry=self.registry, seed=0, given={"test": frame})
             }
             split = "test"
-        return self._judge(tables, split, bootstrap)
+        return tables, split
 
     def _require_paths(self) -> None:
         for name, section in self.config.data.items():

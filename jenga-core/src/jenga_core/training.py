@@ -339,6 +339,7 @@ def _restore(run: Run) -> None:
 
 def finish(run: Run, *, report: bool = True) -> None:
     """Set thresholds on validation rows, judge on test rows, write the model folder."""
+    from .explaining.judged import explained
     from .publishing import publish_run
 
     started = time.perf_counter()
@@ -359,6 +360,8 @@ def finish(run: Run, *, report: bool = True) -> None:
     made = judgements(
         run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed
     ) if run.rank == 0 else []  # fmt: skip
+    if options.explanations and report and made:
+        made = explained(run, made, scored[split], split)
     run.judgements = made
     for name in run.config.tasks if run.rank == 0 else ():
         if name not in [j.task for j in made]:

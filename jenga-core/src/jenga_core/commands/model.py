@@ -27,6 +27,9 @@ def evaluate(
     data: Annotated[Path | None, typer.Argument(help="Labelled rows; default: test split.", show_default=False)] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
     table: Table = None,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Also what each column is worth: how much worse without it.")
+    ] = False,
 ) -> None:
     """Metrics with confidence intervals.
 
@@ -35,12 +38,14 @@ def evaluate(
     Example: jenga evaluate runs/soc/first new.csv --json
     """
     from .. import inference
-    from .scores import as_json, lines, with_baselines
+    from .scores import as_json, lines, with_baselines, worth_lines
 
-    judgements = inference.evaluate(model, data, table=table)
+    predictor = inference.load(model)
+    judgements = predictor.evaluate(data, table=table)
     if data is None:
         judgements = with_baselines(judgements, model)
-    for line in [as_json(judgements)] if json else lines(judgements):
+    worth = predictor.importance(data, table=table) if importance else {}
+    for line in [as_json(judgements, worth)] if json else [*lines(judgements), *worth_lines(worth)]:
         typer.echo(line)
 
 
