@@ -71,6 +71,10 @@ class Model(nn.Module):
         self._scoring = False
         self._seen: tuple[Batch, dict[str, Features]] | None = None
 
+    def pads(self, table: str) -> bool:
+        """Whether padding costs time in any backbone of this table."""
+        return any(self.backbones[name].pads for name in self.wiring[table].values())
+
     @contextmanager
     def scoring(self) -> Iterator[None]:
         """Within it several tasks (and the loss) ask for the same batch, and the backbones run once. Weights stay still."""

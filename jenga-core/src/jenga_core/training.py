@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,13 +21,13 @@ from torch import Tensor
 from . import checkpoint
 from .api import hookimpl
 from .config import EveryConfig, RunConfig, TrainConfig
-from .contracts import Array, Batch
+from .contracts import Array, Backbone, Batch
 from .errors import JengaError, TrainingError, UserError, nearest
 from .model import Model, Step, not_finite
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
-from .sampling import plan
+from .sampling import parts, plan
 from .schedules import schedule
 from .scoring import calibrate, judgements, metrics_of, require_rows, score
 
@@ -137,11 +138,10 @@ def prepare(run: Run) -> Any:
 def parameter_groups(model: Model, options: TrainConfig) -> list[dict[str, Any]]:
     """Trainable parameters by learning rate, matrices with weight decay and the others without."""
     default = options.learning_rate
-    rates = {
-        parameter: backbone.learning_rates(default).get(name, default)
-        for _, backbone in model.backbones.items()
-        for name, parameter in backbone.named_parameters()
-    }
+    rates: dict[Tensor, float] = {}
+    for _, backbone in model.backbones.items():
+        own = cast(Backbone, backbone).learning_rates(default)
+        rates.update({p: own[name] for name, p in backbone.named_parameters() if name in own})
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -218,15 +218,22 @@ def _plan(run: Run, epoch: int) -> list[tuple[str, Array]]:
         batch=run.config.train.batch_size,
         epoch=epoch,
         seed=run.config.seed,
-        lengths={name: tables[name].lengths() for name in tables},
+        lengths={name: tables[name].lengths() for name in tables if run.model.pads(name)},
     )
 
 
 def _windows(run: Run) -> list[Window]:
-    """The epoch's batches in groups of `accumulate`; the last group may be smaller and is counted right."""
-    numbered = list(enumerate(_plan(run, run.epoch)))
-    size = run.config.train.accumulate
-    return [numbered[i : i + size] for i in range(0, len(numbered), size)]
+    """The epoch's batches in groups of `accumulate`; the last group may be smaller and is counted right.
+
+    Batches of more than `batch_tokens` are cut; the parts, too, are numbered through the epoch.
+    """
+    options, batches, number = run.config.train, _plan(run, run.epoch), itertools.count()
+    most, lengths = options.batch_tokens * run.world, {n: table.lengths() for n, table in run.data.tables.items()}
+    groups = [batches[i : i + options.accumulate] for i in range(0, len(batches), options.accumulate)]
+    return [
+        [(next(number), (table, part)) for table, rows in group for part in parts(rows, lengths[table], most)]
+        for group in groups
+    ]
 
 
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:

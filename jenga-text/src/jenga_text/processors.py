@@ -60,7 +60,9 @@ class TokensProcessor(Processor):
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         columns = [self._tokens(texts_of(cells.iloc[:, at], str(cells.columns[at]))) for at in range(cells.shape[1])]
-        rows = assemble([ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length)
+        rows = assemble(
+            [ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length
+        )
         present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
         return Encoded(
             {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead},
@@ -140,6 +142,8 @@ class TrainBpeProcessor(TokensProcessor):
 
         texts = [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
         if not any(any(column) for column in texts):
-            raise DataError("there is no text in the training rows", where=f"columns {', '.join(map(str, cells.columns))}")
+            raise DataError(
+                "there is no text in the training rows", where=f"columns {', '.join(map(str, cells.columns))}"
+            )
         tokenizer = train((text for column in texts for text in column), self.options)
         self._keep(tokenizer, tokenizer.token_to_id("[PAD]"), None)
