@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -13,6 +14,8 @@ import numpy as np
 
 from .contracts import Array
 
+# What one optimizer step computes: (its number in the epoch, (table, rows)), one after the other.
+Window = Sequence[tuple[int, tuple[str, Array]]]
 BUCKET = 16  # batches that are sorted by length together: padding costs under 10 %, rows still meet different rows each epoch
 
 
@@ -77,6 +80,18 @@ def parts(rows: Array, lengths: Array | None, most: int) -> list[Array]:
             found.append(rows[begin:at])
             begin = at
     return [*found, rows[begin:]]
+
+
+def windows(
+    batches: Sequence[tuple[str, Array]], accumulate: int, lengths: Mapping[str, Array | None], most: int
+) -> list[Window]:
+    """Batches in groups of `accumulate`, one optimizer step each; the last may be smaller. Each batch is cut by `parts`."""
+    number = itertools.count()
+    groups = [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
+    return [
+        [(next(number), (table, part)) for table, rows in group for part in parts(rows, lengths[table], most)]
+        for group in groups
+    ]
 
 
 def _sequential(sizes: Mapping[str, int], _rows: Mapping[str, int], _config: Any, _draw: Any) -> list[str]:

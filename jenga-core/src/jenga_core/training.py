@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,20 +19,18 @@ from torch import Tensor
 
 from . import checkpoint
 from .api import hookimpl
-from .config import EveryConfig, RunConfig, TrainConfig
-from .contracts import Array, Backbone, Batch
+from .config import EveryConfig, RunConfig
+from .contracts import Array, Batch
 from .errors import JengaError, TrainingError, UserError, nearest
-from .model import Model, Step, not_finite
+from .model import Step, not_finite, parameter_groups
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
-from .sampling import parts, plan
+from .sampling import Window, plan, windows
 from .schedules import schedule
 from .scoring import calibrate, judgements, metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
-# The batches of one optimizer step: (number of the batch in the epoch, (table, rows)).
-Window = Sequence[tuple[int, tuple[str, Array]]]
 
 
 def train(
@@ -126,28 +123,17 @@ def prepare(run: Run) -> Any:
     """Optimizer, schedule, and the Step module as Accelerate wraps it."""
     options, model = run.config.train, run.model
     step = Step(model, run.data.parts.tasks, run.hook, run, run.world)
-    optimizer = torch.optim.AdamW(parameter_groups(model, options), lr=options.learning_rate, fused=run.can_fuse)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, options.learning_rate, options.weight_decay),
+        lr=options.learning_rate,
+        fused=run.can_fuse,
+    )
     wrapped, run.optimizer = run.accelerator.prepare(step, optimizer)
     run.steps_per_epoch = math.ceil(len(_plan(run, 0)) / options.accumulate)
     run.total_steps = min(run.steps_per_epoch * options.epochs, options.max_steps or 2**62)
     # The schedule is not prepared: Accelerate would step it once per process.
     run.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(options.schedule, run.total_steps))
     return wrapped
-
-
-def parameter_groups(model: Model, options: TrainConfig) -> list[dict[str, Any]]:
-    """Trainable parameters by learning rate, matrices with weight decay and the others without."""
-    default = options.learning_rate
-    rates: dict[Tensor, float] = {}
-    for _, backbone in model.backbones.items():
-        own = cast(Backbone, backbone).learning_rates(default)
-        rates.update({p: own[name] for name, p in backbone.named_parameters() if name in own})
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            decay = options.weight_decay if parameter.ndim >= 2 else 0.0
-            groups.setdefault((rates.get(parameter, default), decay), []).append(parameter)
-    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
 
 
 def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
@@ -223,17 +209,8 @@ def _plan(run: Run, epoch: int) -> list[tuple[str, Array]]:
 
 
 def _windows(run: Run) -> list[Window]:
-    """The epoch's batches in groups of `accumulate`; the last group may be smaller and is counted right.
-
-    Batches of more than `batch_tokens` are cut; the parts, too, are numbered through the epoch.
-    """
-    options, batches, number = run.config.train, _plan(run, run.epoch), itertools.count()
-    most, lengths = options.batch_tokens * run.world, {n: table.lengths() for n, table in run.data.tables.items()}
-    groups = [batches[i : i + options.accumulate] for i in range(0, len(batches), options.accumulate)]
-    return [
-        [(next(number), (table, part)) for table, rows in group for part in parts(rows, lengths[table], most)]
-        for group in groups
-    ]
+    options, lengths = run.config.train, {name: table.lengths() for name, table in run.data.tables.items()}
+    return windows(_plan(run, run.epoch), options.accumulate, lengths, options.batch_tokens * run.world)
 
 
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
