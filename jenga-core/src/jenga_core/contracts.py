@@ -149,9 +149,11 @@ class Backbone(Protocol):
 
     `saved` is what `saved()` returned when the model folder was written: enough to build the same architecture without
     any file that is not in the folder. `None` on the first build.
+    `pads = False` says that padding costs it nothing: batches are then random rows, not rows of similar lengths.
     """
 
     out_dim: int
+    pads: bool = True
 
     def forward(self, **data: Tensor) -> Features: ...
 
