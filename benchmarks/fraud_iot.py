@@ -1,6 +1,6 @@
 """Insurance fraud and attacks on three IoT devices: Jenga beside LightGBM and HistGradientBoosting, all tuned alike.
 
-    python benchmarks/fraud_iot.py [--data FOLDER] [--trials 8] [--seeds 0 1 2] [--sets claims ...] [--quick]
+    python benchmarks/fraud_iot.py [--data FOLDER] [--trials 6] [--seeds 0 1 2] [--sets claims ...] [--quick]
 
 FOLDER (or JENGA_BENCH_DATA) holds vehicle_claim_fraud/fraud_oracle.csv and ton_iot/Train_Test_IoT_*.csv. Needs LightGBM
 (`pip install lightgbm`), which Jenga itself does not.
@@ -40,7 +40,7 @@ from sklearn.metrics import average_precision_score
 
 import jenga_core
 
-ROUNDS, EPOCHS = 400, 30
+ROUNDS, EPOCHS = 400, 15
 DEVICES = ("fridge", "modbus", "thermostat")
 Options = Mapping[str, Any]
 Draw = Callable[[np.random.Generator], dict[str, Any]]
@@ -77,7 +77,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("JENGA_BENCH_DATA"), help="folder of the two sets")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--trials", type=int, default=8, help="per model, its defaults included")
+    parser.add_argument("--trials", type=int, default=6, help="per model, its defaults included")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--quick", action="store_true", help="one seed, two trials, few rounds: does it run at all")
     options = parser.parse_args()
@@ -226,6 +226,8 @@ def draw_lightgbm(rng: np.random.Generator) -> dict[str, Any]:
         "subsample": float(rng.uniform(0.5, 1)),
         "subsample_freq": 1,
         "reg_lambda": float(np.exp(rng.uniform(np.log(1e-3), np.log(10)))),
+        "min_data_per_group": int(np.exp(rng.uniform(np.log(2), np.log(100)))),
+        "cat_smooth": float(np.exp(rng.uniform(np.log(0.1), np.log(10)))),
         "names": bool(rng.random() < 0.5),
     }
 

@@ -14,7 +14,6 @@ from .alert_config import THRESHOLD_HELP, AlertBudget, Threshold
 
 Label = str | bool | int
 
-
 Scaling = Literal["quantile", "standard", "log", "none"]
 
 

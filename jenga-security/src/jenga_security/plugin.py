@@ -13,6 +13,7 @@ from jenga_core.api import (
 
 TABLE, WINDOWS = frozenset({"table"}), frozenset({"windows"})
 FLOWS = "jenga_security.flows"
+OUTLIERS = "jenga_security.outliers"
 
 
 def _flows(name: str, module: str, stem: str, summary: str) -> SourceSpec:
@@ -105,6 +106,22 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             accepts=WINDOWS,
             summary="Attention from each row of a window to the rows before it",
         ),
+        BackboneSpec(
+            name="autoencoder",
+            factory=f"{OUTLIERS}.networks:Autoencoder",
+            config=f"{OUTLIERS}.config:AutoencoderConfig",
+            accepts=TABLE,
+            provides=frozenset({"pooled", "tokens", "reconstruction"}),
+            summary="A row through a narrow code and back: for anomalies without labels",
+        ),
+        BackboneSpec(
+            name="bias-free-mlp",
+            factory=f"{OUTLIERS}.networks:BiasFreeMlp",
+            config=f"{OUTLIERS}.config:BiasFreeConfig",
+            accepts=TABLE,
+            provides=frozenset({"pooled", "tokens", "bias-free"}),
+            summary="A multilayer perceptron without biases, for security/one-class",
+        ),
     ]
 
 
@@ -116,7 +133,21 @@ def jenga_register_tasks() -> list[TaskSpec]:
             factory="jenga_security.tasks:AnomalyTask",
             config="jenga_security.config:AnomalyConfig",
             summary="Attack or normal from labels: a probability and an alert threshold",
-        )
+        ),
+        TaskSpec(
+            name="outlier",
+            factory=f"{OUTLIERS}.task:OutlierTask",
+            config=f"{OUTLIERS}.config:OutlierConfig",
+            needs=frozenset({"pooled", "reconstruction"}),
+            summary="Rows unlike the others, without labels or with few: a calibrated rank and an alert threshold",
+        ),
+        TaskSpec(
+            name="one-class",
+            factory=f"{OUTLIERS}.task:OneClassTask",
+            config=f"{OUTLIERS}.config:OneClassConfig",
+            needs=frozenset({"pooled", "bias-free"}),
+            summary="The same by Deep SVDD, with few labels Deep SAD, over a network without biases",
+        ),
     ]
 
 

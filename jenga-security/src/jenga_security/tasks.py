@@ -20,6 +20,7 @@ from .alerts import AlertRule, counted
 from .config import AnomalyConfig
 from .drift import References, trained_on
 from .labels import Labels
+from .outliers.baselines import Forest, Scored
 
 Array = np.ndarray[Any, Any]
 
@@ -119,8 +120,14 @@ class AnomalyTask(Task):
         return AlertMetrics((str(normal), str(attack)), self.alerts)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        """With thresholds chosen as the model's is: the comparison is between scores, not between threshold rules."""
-        return binary_baselines(seed, choose=self.alerts.choose)
+        """With thresholds chosen as the model's is: the comparison is between scores, not between threshold rules.
+
+        The isolation forest is fitted without the labels: what they are worth is the distance to it.
+        """
+        return (
+            *binary_baselines(seed, choose=self.alerts.choose),
+            Scored(Forest(seed), self.alerts.choose, self.alerts.threshold),
+        )
 
     @property
     def _fitted(self) -> Labels:
