@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from jenga_core.config import ComponentConfig, TaskConfig
 
-from ..alert_config import TargetRate
+from ..alert_config import AlertBudget, TargetRate
 from ..config import Label, _one_or_more
 
 Member = Literal["isolation", "neighbours", "reconstruction"]
@@ -31,10 +31,11 @@ class UnlabelledConfig(TaskConfig):
             "0/1, false/true, no/yes and where one label is `normal` or `benign`",
         )
     )
-    threshold: Annotated[float, Field(gt=0, lt=1)] | TargetRate = Field(
+    threshold: Annotated[float, Field(gt=0, lt=1)] | TargetRate | AlertBudget = Field(
         default=TargetRate(target_fpr=0.01),
         description="score from which a row is an alert: a number (0.99: rarer than 1 in 100 held-out rows); "
-        "{target_fpr: 0.01}: the same, refused where there are too few validation rows to say so",
+        "{target_fpr: 0.01}: the same, refused where there are too few validation rows to say so; "
+        "{alert_budget: {per_day: 20, rows_per_day: 100000}}: the same by alerts a day",
     )
     known_weight: float = Field(
         default=1.0, gt=0, description="labels: few: weight of a row with a label in the loss (Deep SAD's eta)"
@@ -49,7 +50,8 @@ class UnlabelledConfig(TaskConfig):
         return self
 
     def columns(self) -> list[str]:
-        return [self.target] if self.target else []
+        time = self.threshold.alert_budget.time if isinstance(self.threshold, AlertBudget) else None
+        return [column for column in (self.target, time) if column is not None]
 
     @classmethod
     def example(cls) -> Self:

@@ -14,9 +14,9 @@ from jenga_core.api import hookimpl
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task
 from jenga_core.errors import DataError
 
-from ..alert_config import TargetRate
+from ..alerts import AlertRule, counted
+from ..drift import References, trained_on
 from ..labels import Labels
-from ..thresholds import conformal, require_normal
 from .baselines import unlabelled_baselines
 from .config import OneClassConfig, OutlierConfig, UnlabelledConfig
 from .heads import OneClassHead, OutlierHead
@@ -43,7 +43,8 @@ class UnlabelledTask(Task):
         self.labels: Labels | None = None
         self.known = (0, 0)  # training rows known to be normal, known to be anomalies
         self.scores: Scores | None = None
-        self.threshold = config.threshold if isinstance(config.threshold, float) else 1 - config.threshold.target_fpr
+        self.alerts = AlertRule.of(config.threshold)
+        self.drift = References()
 
     def fit(self, cells: pd.DataFrame) -> None:
         if self.config.target is None:
@@ -61,13 +62,15 @@ class UnlabelledTask(Task):
         return {
             "labels": None if self.labels is None else self.labels.state(),
             "known": list(self.known),
-            "threshold": self.threshold,
+            "alerts": self.alerts.state(),
+            "drift": self.drift.state(),
             "scores": None if self.scores is None else self.scores.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.labels = None if state["labels"] is None else Labels.read(state["labels"])
-        self.known, self.threshold = (state["known"][0], state["known"][1]), float(state["threshold"])
+        self.known = (state["known"][0], state["known"][1])
+        self.alerts, self.drift = AlertRule.read(state["alerts"]), References.read(state["drift"])
         self.scores = None if state["scores"] is None else Scores.read(state["scores"])
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
@@ -98,7 +101,7 @@ class UnlabelledTask(Task):
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         raw = super().predict(model, batch, name)["raw"]
         score = torch.from_numpy(self._scored(raw.detach().cpu().numpy()))
-        return {"raw": raw, "score": score, "flag": score >= self.threshold}
+        return {"raw": raw, "score": score, "flag": score >= self.alerts.threshold}
 
     def _scored(self, raw: Array) -> Array:
         """float32 [B]; before `calibrate` a stand-in that has no meaning but its order."""
@@ -113,7 +116,9 @@ class UnlabelledTask(Task):
         name = next(name for name, task in run.data.parts.tasks.items() if task is self)
         table = run.data.tables[self.config.data]
         held = self._held_out(np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")])
-        require_held_out(int(held.sum()), self.config.threshold)
+        self.alerts = counted(self.alerts, run, self.config.data)
+        require_held_out(int(held.sum()), self.alerts)
+        self.drift = trained_on(run, name, self.config.data, labelled=False)
         head = run.model.heads[name]
         for unread in [i for i in run.config.inputs_of(self.config.data) if i not in head.inputs]:
             run.note(f"task {name} does not read input {unread!r}: its backbone is of another kind")
@@ -142,18 +147,27 @@ class UnlabelledTask(Task):
                 next="look at the columns; another seed or a smaller learning_rate may help",
             )
         self.scores = Scores.fit(raw)
-        self.threshold = self._choose(self.scores.apply(raw).astype(np.float32))
+        scores = self.scores.apply(raw).astype(np.float32)
+        every = np.zeros(len(scores), dtype=np.int64)  # held-out rows count as normal
+        self.alerts, self.drift = self.alerts.calibrated(scores, every), self.drift.scored(scores, every)
 
     def _choose(self, scores: Array) -> float:
-        if isinstance(self.config.threshold, TargetRate):
-            return conformal(scores, self.config.threshold.target_fpr)
-        return self.config.threshold
+        return self.alerts.choose(scores, np.zeros(len(scores)))
+
+    def truth(self, frame: pd.DataFrame) -> tuple[Array, Array]:
+        """(int64 [N] with 1 = anomaly, bool [N] = is of use) of new rows, for a threshold that is set on them.
+
+        Without a column of labels every row counts as normal.
+        """
+        if self.labels is None:
+            return np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=bool)
+        return self.labels.encode(frame[self.labels.column])
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Columns label (as the data spell it, where they do), score, threshold."""
         normal, anomaly = self._words
         label = pd.Series([anomaly if flag else normal for flag in np.asarray(output["flag"]).astype(bool).tolist()])
-        return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.threshold})
+        return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.alerts.threshold})
 
     @property
     def _words(self) -> tuple[Any, Any]:
@@ -162,12 +176,12 @@ class UnlabelledTask(Task):
     def metrics(self) -> Metrics:
         if self.labels is None:
             return AlertMetrics()
-        return KnownMetrics((str(self._words[0]), str(self._words[1])), self.threshold)
+        return KnownMetrics((str(self._words[0]), str(self._words[1])), self.alerts.threshold)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
         """Detectors without labels, ranked and alerting as the model does; with labels in training also the two with."""
         return unlabelled_baselines(
-            seed, known=self.known, held_out=self._held_out, choose=self._choose, threshold=self.threshold
+            seed, known=self.known, held_out=self._held_out, choose=self._choose, threshold=self.alerts.threshold
         )
 
 
@@ -189,11 +203,10 @@ class OneClassTask(UnlabelledTask):
         return OneClassHead(context)
 
 
-def require_held_out(rows: int, threshold: float | TargetRate) -> None:
-    """DataError where ranks have too few validation rows to rest on."""
-    if isinstance(threshold, TargetRate):
-        require_normal(rows, threshold.target_fpr)
-    elif rows == 0:
+def require_held_out(rows: int, alerts: AlertRule) -> None:
+    """DataError where ranks and threshold have too few validation rows to rest on."""
+    alerts.require(np.zeros(rows))
+    if rows == 0:
         raise DataError(
             "scores are ranks among validation rows, and there are none",
             next="give validation rows (`split: {validation: 0.1}`)",
