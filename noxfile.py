@@ -90,6 +90,13 @@ for _package in PLUGINS:
 
 
 @nox.session
+def pyod(session: nox.Session) -> None:
+    """The tests of the extra jenga-security[pyod], which brings numba."""
+    install(session, "jenga-core", "jenga-security[pyod]", *TESTING)
+    session.run("pytest", "-q", "tests/security/test_pyod.py", env=quiet(session))
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The README's first command."""
     install(session, *PACKAGES)
@@ -141,6 +148,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
     else:
         session.warn("JENGA_BENCH_DATA is not set: benchmarks on real data were left out")
 

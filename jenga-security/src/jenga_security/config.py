@@ -177,6 +177,10 @@ class AnomalyConfig(TargetConfig):
         description="weight of an attack in the loss: none (1), a number, or balanced (normal rows / attacks); "
         "scores are corrected for it and stay probabilities",
     )
+    pyod: list[str] = Field(
+        default_factory=list,
+        description="PyOD detectors judged beside the model, by class name (KNN, ECOD, COPOD); needs the extra [pyod]",
+    )
 
     @classmethod
     def example(cls) -> Self:

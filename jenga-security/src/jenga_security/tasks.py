@@ -18,7 +18,8 @@ from jenga_core.errors import DataError
 
 from .config import AnomalyConfig, TargetRate
 from .labels import Labels
-from .outliers.baselines import Forest, Scored
+from .outliers.baselines import labelled_baselines
+from .outliers.pyod import require_pyod
 from .thresholds import best_f1, conformal, require_both, require_normal
 
 Array = np.ndarray[Any, Any]
@@ -86,6 +87,7 @@ class AnomalyTask(Task):
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
         """Refuse before training, not after it, what `calibrate` could not do with these validation rows."""
+        require_pyod(self.config.pyod)
         name = next(name for name, task in run.data.parts.tasks.items() if task is self)
         table = run.data.tables[self.config.data]
         y = np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")]
@@ -119,8 +121,8 @@ class AnomalyTask(Task):
 
         The isolation forest is fitted without the labels: what they are worth is the distance to it.
         """
-        threshold = self.threshold
-        return (*binary_baselines(seed, choose=self._choose), Scored(Forest(seed), self._choose, threshold))
+        without = labelled_baselines(seed, self._choose, self.threshold, self.config.pyod)
+        return (*binary_baselines(seed, choose=self._choose), *without)
 
     @property
     def _fitted(self) -> Labels:

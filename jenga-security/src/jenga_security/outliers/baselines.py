@@ -10,7 +10,8 @@ import numpy as np
 from jenga_core.builtin.baselines import ClassicalClassifier, Inputs, binary_baselines
 from jenga_core.contracts import Baseline, Classical, Columns
 
-from .scores import Scores
+from .pyod import Pyod, medians
+from .ranks import Ranks
 
 Array = np.ndarray[Any, Any]
 Choose = Callable[[Array], float]  # scores of rows that stand for the normal -> threshold
@@ -18,7 +19,7 @@ ChooseLabelled = Callable[[Array, Array], float]  # scores and labels of validat
 
 
 class Detector(Protocol):
-    """`name`; `fit(features, y)` on training rows; `raw(features)` >= 0 [N], larger where a row is less usual."""
+    """`name`; `fit(features, y)` on training rows; `raw(features)` [N], larger where a row is less usual."""
 
     name: str
 
@@ -42,9 +43,7 @@ class Forest:
 
         matrix = self.inputs.fit(features)
         if not self.inputs.sparse:
-            known = ~np.isnan(matrix).all(axis=0)
-            self.median = np.zeros(matrix.shape[1])
-            self.median[known] = np.nanmedian(matrix[:, known], axis=0)
+            self.median = medians(matrix)
         self.model = IsolationForest(random_state=self.seed).fit(self._whole(matrix))
 
     def raw(self, features: Classical) -> Array:
@@ -86,14 +85,14 @@ class Scored(Baseline):
         self.threshold = self.choose(np.asarray(output["score"], dtype=np.float32), np.asarray(target["y"]))
 
     def predict(self, features: Classical | None, rows: int) -> Columns:
-        return self._judged({"raw": self.detector.raw(_given(features))[:, None]})
+        return self._judged({"raw": self.detector.raw(_given(features))})
 
     def _judged(self, output: Columns) -> Columns:
         score = self._score(np.asarray(output["raw"]))
         return {**output, "score": score, "flag": (score >= np.float32(self.threshold)).astype(np.int64)}
 
     def _score(self, raw: Array) -> Array:
-        return raw[:, 0].astype(np.float32)
+        return raw.astype(np.float32)
 
 
 class Ranked(Scored):
@@ -104,23 +103,21 @@ class Ranked(Scored):
     ) -> None:
         super().__init__(detector, choose)
         self.held_out = held_out or (lambda y: np.ones(len(y), dtype=bool))
-        self.scores: Scores | None = None
+        self.ranks: Ranks | None = None
 
     def fit(self, features: Classical | None, target: Columns) -> None:
         super().fit(features, target)
-        self.scores = Scores.fit(
-            self.detector.raw(_given(features))[:, None]
-        )  # until `calibrate`, if it is ever called
+        self.ranks = Ranks.fit(self.detector.raw(_given(features)))  # until `calibrate`, if it is ever called
 
     def calibrate(self, output: Columns, target: Columns) -> None:
         y = np.asarray(target["y"])
         held = self.held_out(y)
         if held.any():
-            self.scores = Scores.fit(np.asarray(output["raw"])[held])
+            self.ranks = Ranks.fit(np.asarray(output["raw"])[held])
             self.threshold = self.choose(self._score(np.asarray(output["raw"]))[held], y[held])
 
     def _score(self, raw: Array) -> Array:
-        return raw[:, 0].astype(np.float32) if self.scores is None else self.scores.apply(raw).astype(np.float32)
+        return raw.astype(np.float32) if self.ranks is None else self.ranks.apply(raw).astype(np.float32)
 
 
 class Prior(Baseline):
@@ -140,8 +137,19 @@ class Prior(Baseline):
         return self.inner.predict(None, rows)
 
 
+def labelled_baselines(seed: int, choose: ChooseLabelled, threshold: float, pyod: Sequence[str]) -> Sequence[Baseline]:
+    """For security/anomaly, which adds those that use labels: the isolation forest keeps its own score, PyOD's are ranked."""
+    return (Scored(Forest(seed), choose, threshold), *(Ranked(Pyod(name, seed), choose) for name in pyod))
+
+
 def unlabelled_baselines(
-    seed: int, *, known: tuple[int, int], held_out: Callable[[Array], Array], choose: Choose, threshold: float
+    seed: int,
+    *,
+    known: tuple[int, int],
+    held_out: Callable[[Array], Array],
+    choose: Choose,
+    threshold: float,
+    pyod: Sequence[str] = (),
 ) -> Sequence[Baseline]:
     """For the tasks without labels. `known`: training rows with a label, normal and anomalous; where both are there, the
     two baselines that use them are added."""
@@ -150,7 +158,8 @@ def unlabelled_baselines(
         return choose(scores)
 
     found: list[Baseline] = [Prior(threshold)] if sum(known) else []
-    found.append(Ranked(Forest(seed), rule, held_out))
+    detectors: list[Detector] = [Forest(seed), *(Pyod(name, seed) for name in pyod)]
+    found += [Ranked(detector, rule, held_out) for detector in detectors]
     if min(known) > 1:
         found.append(Ranked(Boosting(seed), rule, held_out))
     return found

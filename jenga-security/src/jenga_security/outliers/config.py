@@ -38,6 +38,10 @@ class UnlabelledConfig(TaskConfig):
     known_weight: float = Field(
         default=1.0, gt=0, description="labels: few: weight of a row with a label in the loss (Deep SAD's eta)"
     )
+    pyod: list[str] = Field(
+        default_factory=list,
+        description="PyOD detectors judged beside the model, by class name (KNN, ECOD, COPOD); needs the extra [pyod]",
+    )
 
     @model_validator(mode="after")
     def _labels(self) -> Self:

@@ -19,8 +19,9 @@ from ..labels import Labels
 from ..thresholds import conformal, require_normal
 from .baselines import unlabelled_baselines
 from .config import OneClassConfig, OutlierConfig, UnlabelledConfig
-from .heads import OneClassHead, OutlierHead
+from .heads import VOTES, OneClassHead, OutlierHead
 from .metrics import AlertMetrics, KnownMetrics
+from .pyod import require_pyod
 from .scores import Scores
 
 Array = np.ndarray[Any, Any]
@@ -44,6 +45,11 @@ class UnlabelledTask(Task):
         self.known = (0, 0)  # training rows known to be normal, known to be anomalies
         self.scores: Scores | None = None
         self.threshold = config.threshold if isinstance(config.threshold, float) else 1 - config.threshold.target_fpr
+
+    @property
+    def votes(self) -> list[float]:
+        """The weight of each column of raw scores."""
+        return [1.0]
 
     def fit(self, cells: pd.DataFrame) -> None:
         if self.config.target is None:
@@ -110,6 +116,7 @@ class UnlabelledTask(Task):
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
         """Fit the detector's buffers on training rows; after a resume they came with the checkpoint."""
+        require_pyod(self.config.pyod)
         name = next(name for name, task in run.data.parts.tasks.items() if task is self)
         table = run.data.tables[self.config.data]
         held = self._held_out(np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")])
@@ -141,7 +148,7 @@ class UnlabelledTask(Task):
                 "the detector gives every validation row the same score: it has collapsed, or the columns hold one value",
                 next="look at the columns; another seed or a smaller learning_rate may help",
             )
-        self.scores = Scores.fit(raw)
+        self.scores = Scores.fit(raw, self.votes)
         self.threshold = self._choose(self.scores.apply(raw).astype(np.float32))
 
     def _choose(self, scores: Array) -> float:
@@ -167,7 +174,12 @@ class UnlabelledTask(Task):
     def baselines(self, seed: int) -> Sequence[Baseline]:
         """Detectors without labels, ranked and alerting as the model does; with labels in training also the two with."""
         return unlabelled_baselines(
-            seed, known=self.known, held_out=self._held_out, choose=self._choose, threshold=self.threshold
+            seed,
+            known=self.known,
+            held_out=self._held_out,
+            choose=self._choose,
+            threshold=self.threshold,
+            pyod=self.config.pyod,
         )
 
 
@@ -175,6 +187,10 @@ class OutlierTask(UnlabelledTask):
     """security/outlier: the mean of three views of a row (`heads.OutlierHead`)."""
 
     config: OutlierConfig
+
+    @property
+    def votes(self) -> list[float]:
+        return [VOTES[member] for member in self.config.members]
 
     def head(self, context: HeadContext) -> nn.Module:
         return OutlierHead(context, self.config.members)
