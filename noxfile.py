@@ -140,6 +140,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/startup.py", env=env)
     session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
     session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/multitask.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
     else:

@@ -77,5 +77,5 @@ def jenga_register_trainer_hooks() -> list[TrainerHookSpec]:
         _hook("mgda-balancing", "MgdaBalancing", "The shortest convex combination of task gradients", GRADIENTS),
         _hook("nash-mtl-balancing", "NashMtlBalancing", "A bargain between the tasks' gradients", GRADIENTS),
         _hook("ema", "Ema", "Exponential moving average of the weights"),
-        _hook("gradient-statistics", "GradientStatistics", "Log the norm of each part's gradients"),
+        _hook("gradient-statistics", "GradientStatistics", "Log gradient norms of each part and cosines between tasks"),
     ]
