@@ -13,24 +13,27 @@ from jenga_core.contracts import Backbone, Features
 
 from .config import AutoencoderConfig, BiasFreeConfig
 
+MOST = 256  # places of a category
+
 
 class Encoding(nn.Module):
     """What a row holds as numbers [B, width], without parameters: scaled numbers beside each category as one-hot less
     1 / size. (One-hot codes sum to one, which would give a network without biases a bias after all; these sum to zero.)
 
+    Categories beyond MOST share the places of the first, so that a hashed column does not swell the encoding.
     Of a window: that of its newest row, then mean and deviation of each over the window.
     """
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = [int(size) for size in facts["categories"]]
+        self.sizes = [min(int(size), MOST) for size in facts["categories"]]
         self.width = (int(facts["numbers"]) + sum(self.sizes)) * (3 if "length" in facts else 1)
 
     def forward(self, data: Mapping[str, Tensor]) -> Tensor:
         """numbers [B, F] and categories [B, C]; of windows [B, T, F], [B, T, C] and mask bool [B, T], newest row last."""
         numbers, categories = data["numbers"], data["categories"]
         coded = [
-            nn.functional.one_hot(categories[..., at], size).to(numbers.dtype) - 1 / size
+            nn.functional.one_hot(categories[..., at] % size, size).to(numbers.dtype) - 1 / size
             for at, size in enumerate(self.sizes)
         ]
         rows = torch.cat([numbers, *coded], dim=-1)
