@@ -257,6 +257,11 @@ class TrainConfig(Section):
     bootstrap: int = Field(
         default=500, ge=0, description="resamples for the confidence intervals of test metrics; 0: none"
     )
+    explanations: bool = Field(
+        default=True,
+        description="what each column is worth, and a few test rows with reasons, in the report (which then shows "
+        "their cells)",
+    )
     baselines: bool = Field(default=True, description="fit a trivial and a strong classical baseline beside the model")
 
 

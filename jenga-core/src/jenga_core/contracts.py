@@ -24,6 +24,7 @@ from .values import (
     Part,
     Purpose,
     Ragged,
+    Reference,
     Stretch,
     View,
     take,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Backbone", "Baseline", "Batch", "Classical", "Columns", "Encoded", "Features", "Fusion", "HeadContext",
-    "Metrics", "Part", "Processor", "Purpose", "Ragged", "Source", "Stretch", "Task", "View", "take",
+    "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
 ]  # fmt: skip
 
 
@@ -130,6 +131,14 @@ class Processor(Protocol):
         """What `fit` found out by itself, such as which columns hold numbers: told to the user when training begins."""
         return ()
 
+    def reference(self, data: Mapping[str, Tensor]) -> Reference | None:
+        """What predictions over this input are explained against, for the tensors `data` that `collate` gave.
+
+        None: this input cannot be explained. Integers that stand for names (categories, token ids) may be given: the
+        network must look them up with `torch.nn.functional.embedding`, as `nn.Embedding` does.
+        """
+        return None
+
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         """Features for a classical baseline, or None where there is no sensible one."""
         return None
@@ -147,6 +156,10 @@ class Backbone(Protocol):
     def forward(self, **data: Tensor) -> Features: ...
 
     def saved(self) -> Mapping[str, Any]:
+        return {}
+
+    def learning_rates(self, default: float) -> Mapping[str, float]:
+        """Peak learning rates of this module's parameters, by name; those not named learn at `default`."""
         return {}
 
 
@@ -179,6 +192,10 @@ class Metrics(Protocol):
         """Plots for the report."""
         return []
 
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """Row numbers that a reader should see with their reasons, by what they are examples of ("false positive")."""
+        return {}
+
 
 class Baseline(Protocol):
     """A classical model beside the neural one, judged by the same metrics on the same rows."""
@@ -200,11 +217,13 @@ class Baseline(Protocol):
 class Task(Protocol):
     """Something to learn: how labels are encoded, the head, the loss, the metrics, the decoding. Built as `Task(config)`.
 
-    `fuse = False` declines fusion: the head then sees each input on its own.
+    `fuse = False` declines fusion: the head then sees each input on its own. `explains` names the output of `predict` that
+    explanations take apart: [B], or [B, C] of which the largest at the row itself is explained; None: nothing is.
     A task may also implement events of `jenga_core.loop`; it is registered with the run's hooks.
     """
 
     fuse: bool = True
+    explains: str | None = None
 
     def __init__(self, config: Any) -> None: ...
 

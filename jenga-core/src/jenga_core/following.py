@@ -38,10 +38,10 @@ class Following:
         """How many rows are kept for the next part."""
         return 0 if self.before is None else len(self.before)
 
-    def scores(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
+    def scores(self, frame: pd.DataFrame, *, reasons: int | None = None) -> tuple[pd.DataFrame, Counter[str]]:
         """As `Predictor.scores`, for the next part."""
         held = self.before if self.held else None
-        found = self.predictor.scores(frame, table=self.table, before=held)
+        found = self.predictor.scores(frame, table=self.table, before=held, reasons=reasons)
         if not self.alone:
             seen = frame if held is None else pd.concat([held, frame[held.columns]])
             self.before = self.predictor.context(seen, self.table)

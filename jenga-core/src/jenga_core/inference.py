@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,10 @@ from .scoring import Place, judgements, score
 from .splits import NAMES
 from .tables import Table, load_table, read_frame
 
+if TYPE_CHECKING:
+    from .explaining.contributions import Contributions, Explained
+    from .explaining.importance import Worth
+
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
@@ -45,30 +49,39 @@ class Predictor:
     columns: Mapping[str, Mapping[str, Any]]
     place: Place
 
-    def predict(self, frame: pd.DataFrame, *, table: str | None = None) -> pd.DataFrame:
+    def predict(self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None) -> pd.DataFrame:
         """Predictions for every row, with the frame's own index and order. Columns are named ``{task}.{field}``.
 
         A row that has none of the model's inputs gets missing values; the columns are there even when no row has any,
         and whole numbers stay whole (pandas' nullable types). `table`: which of the run's tables the rows are
-        like; may be left out when there is one. Raises DataError for a missing column.
+        like; may be left out when there is one. `reasons`: also the so many largest contributions to each row's output, as
+        JSON in ``{task}.reasons``. Raises DataError for a missing column.
         """
-        return self.explain(frame, table=table)[0]
+        return self.explain(frame, table=table, reasons=reasons)[0]
 
-    def explain(self, frame: pd.DataFrame, *, table: str | None = None) -> tuple[pd.DataFrame, Counter[str]]:
+    def explain(
+        self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None
+    ) -> tuple[pd.DataFrame, Counter[str]]:
         """As `predict`, and what a reader of the predictions should know: reason -> rows, such as unseen categories."""
-        found, unusual = self.scores(frame, table=table)
+        found, unusual = self.scores(frame, table=table, reasons=reasons)
         self.hook.on_predict(run=self, frame=frame, predictions=found)
         return found, unusual
 
     def scores(
-        self, frame: pd.DataFrame, *, table: str | None = None, before: pd.DataFrame | None = None
+        self,
+        frame: pd.DataFrame,
+        *,
+        table: str | None = None,
+        before: pd.DataFrame | None = None,
+        reasons: int | None = None,
     ) -> tuple[pd.DataFrame, Counter[str]]:
         """As `explain`, and no hook hears of it: several threads may call this, and tell the hooks in order later.
 
         `before`: rows that those of `frame` may see and that get no prediction themselves (see `following`).
         """
         held = 0 if before is None else len(before)
-        name, encoded = self._encode(frame if before is None else pd.concat([before, frame[before.columns]]), table)
+        rows = frame if before is None else pd.concat([before, frame[before.columns]])
+        name, encoded = self._encode(rows, table)
         usable = np.flatnonzero(encoded.usable)
         usable = usable[usable >= held]
         if len(usable):
@@ -78,13 +91,40 @@ class Predictor:
             found = pd.concat(decoded, axis=1).set_axis(usable - held)
         else:
             found = pd.DataFrame({c: pd.Series(dtype=t) for c, t in self.columns[name]["outputs"]})
+        unusual = self._unusual(encoded, held)
+        if reasons is not None:
+            why, inexact = self._reasons(rows, name, encoded, usable, reasons)
+            found, unusual = pd.concat([found, why.set_axis(usable - held)], axis=1), unusual + inexact
         if len(usable) < len(frame):
             found = _with_gaps(found, len(frame))
         found.index = frame.index
-        unusual = self._unusual(encoded, held)
         if before is not None and any(part.excluded for part in encoded.inputs.values()):
             unusual -= self._unusual(self._encode(before, table)[1], held)  # what was told when those rows came
         return found, unusual
+
+    def _reasons(
+        self, frame: pd.DataFrame, table: str, encoded: EncodedTable, rows: Any, count: int
+    ) -> tuple[pd.DataFrame, Counter[str]]:
+        from .explaining.reasons import reasons
+
+        cells, _ = tidy(frame, "the rows to predict")
+        return reasons(self._explained(table, encoded), rows, cells, count=count)
+
+    def contributions(self, frame: pd.DataFrame, task: str, *, table: str | None = None) -> Contributions:
+        """What every column, or every token of a text, contributed to the output of `task`, for rows that have an input."""
+        name, encoded = self._encode(frame, table)
+        known = list(self.config.tasks_of(name))
+        if task not in known:
+            raise UserError(
+                f"unknown task {task!r}", where=f"table {name!r}", allowed=known, nearest=nearest(task, known)
+            )
+        return self._explained(name, encoded).contributions(task, np.flatnonzero(encoded.usable))
+
+    def _explained(self, table: str, encoded: EncodedTable) -> Explained:
+        from .explaining.contributions import Explained
+
+        data, size = Data(self.parts, {table: encoded}), self.config.train.batch_size
+        return Explained(self.model, data, table, self.columns[table]["inputs"], self.place.device, size)
 
     def context(self, cells: pd.DataFrame, table: str) -> pd.DataFrame | None:
         """The rows of `cells` that rows behind them may see; None where every row is predicted by itself alone."""
@@ -174,6 +214,22 @@ class Predictor:
         The run's own data must be as it was in training; only then are its test rows rows that the model has not seen.
         `table`: which of the run's tables `data` is like, or the only one to judge.
         """
+        return self._judge(*self._given(data, split, table), bootstrap)
+
+    def importance(self, data: Any = None, *, split: str = "test", table: str | None = None) -> dict[str, Worth]:
+        """Task -> what each column is worth to it, on rows as `evaluate` takes them; see `explaining.importance`."""
+        from .explaining.importance import worth
+
+        tables, split = self._given(data, split, table)
+        found: dict[str, Worth] = {}
+        for name, given in tables.items():
+            with given.naming():
+                rows, columns = given.frame.iloc[given.splits[split]], self.columns[name]["inputs"]
+                found |= worth(self.model, self.parts, name, rows, columns, self.place, seed=self.config.seed)
+        return found
+
+    def _given(self, data: Any, split: str, table: str | None) -> tuple[dict[str, Table], str]:
+        """(the tables to judge on, the split of them)."""
         if split not in NAMES:
             raise UserError(f"unknown split {split!r}", allowed=NAMES, nearest=nearest(split, NAMES))
         if table is not None:
@@ -194,7 +250,7 @@ class Predictor:
                 name: load_table(name, section, base=self.folder, registry=self.registry, seed=0, given={"test": frame})
             }
             split = "test"
-        return self._judge(tables, split, bootstrap)
+        return tables, split
 
     def _require_paths(self) -> None:
         for name, section in self.config.data.items():
@@ -235,10 +291,12 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     artifact.check_listed(folder, manifest, config)
     parts = build_parts(config, registry)
     for name, processor in parts.processors.items():
-        processor.restore(artifact.read_state(folder, f"processors/{name}"))
+        processor.restore(artifact.read_state(folder, artifact.place(manifest, f"processors/{name}")))
     for name, task in parts.tasks.items():
-        task.restore(artifact.read_state(folder, f"tasks/{name}"))
-    saved = {name: artifact.read_state(folder, f"backbones/{name}") for name in config.backbones}
+        task.restore(artifact.read_state(folder, artifact.place(manifest, f"tasks/{name}")))
+    saved = {
+        name: artifact.read_state(folder, artifact.place(manifest, f"backbones/{name}")) for name in config.backbones
+    }
     model = build_model(config, registry, parts, saved)
     hook = build_events(config, registry, parts)
     columns = artifact.read_state(folder, "columns")

@@ -129,6 +129,19 @@ class Classical:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """What a row that says nothing looks like to the network: explanations measure every cell against it.
+
+    `data`: the tensors of `collate` that stand for cells, as such a row would have them, in the same shapes. Tensors left
+    out (masks, lengths) stay as they are. `columns`: tensor -> the table's column behind each entry of its last dimension.
+    A tensor not named there has one entry per token, [B, T] or [B, T, D]; `Encoded.spans` says which characters that is.
+    """
+
+    data: Mapping[str, Tensor]
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """What one input or one task contributes to a batch, for the rows that have it and no others.
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from jenga_core.clock import seconds
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose
+from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
 from . import cells as read
@@ -100,6 +100,11 @@ class WindowProcessor(Processor):
         flat = self.table.collate(encoded, at.ravel(), purpose, rng)
         shaped = {name: tensor.view(*at.shape, tensor.shape[1]) for name, tensor in flat.items()}
         return {**{name: t.masked_fill(~mask.unsqueeze(-1), 0) for name, t in shaped.items()}, "mask": mask}
+
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """As security/table's, at every step of the window; padding stays as it is."""
+        found, mask = self.table.reference(data), data["mask"].unsqueeze(-1)
+        return replace(found, data={name: t.where(mask, data[name]) for name, t in found.data.items()})
 
     def counts(self, encoded: Encoded, rows: Array) -> dict[str, int]:
         return self.table.counts(encoded, rows)
