@@ -13,6 +13,7 @@ from jenga_core.errors import DataError
 from jenga_security.columns import FIRST, MISSING, UNSEEN, bucket
 from jenga_security.config import TableConfig
 from jenga_security.processors import TableProcessor
+from jenga_security.scaling import Quantiles
 
 RNG = np.random.default_rng(0)
 ALL = slice(None)
@@ -444,3 +445,19 @@ def test_what_was_detected_is_told():
     assert categories == "categories: kind (2)"
     processor.fit(wide[["kind"]])
     assert processor.notes() == ["categories: kind (2)"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40, unique=True),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=40),
+    st.randoms(use_true_random=False),
+)
+def test_quantiles_are_those_of_numpy_to_the_last_bit(points, values, random):
+    points = sorted(points)
+    scores = sorted(random.gauss(0, 1) for _ in points)
+    values = np.array([*values, *points, *np.nextafter(points, np.inf)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = Quantiles(tuple(points), tuple(scores)).apply(values)
+        want = np.interp(values, points, scores)
+    assert found.tobytes() == want.tobytes()

@@ -113,8 +113,8 @@ class AnomalyTask(Task):
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Columns label (as the training data spell it), score, threshold."""
         normal, attack = self._fitted.words
-        flags = np.asarray(output["flag"]).astype(bool)
-        label = pd.Series([attack if flag else normal for flag in flags.tolist()])
+        flags = np.asarray(output["flag"]).astype(np.intp)
+        label = pd.Series([normal, attack]).take(flags).reset_index(drop=True)
         return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.alerts.threshold})
 
     def metrics(self) -> Metrics:
