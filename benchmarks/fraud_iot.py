@@ -40,7 +40,7 @@ from sklearn.metrics import average_precision_score
 
 import jenga_core
 
-ROUNDS, EPOCHS = 400, 15
+ROUNDS, STEPS, BATCH = 400, 800, 512
 DEVICES = ("fridge", "modbus", "thermostat")
 Options = Mapping[str, Any]
 Draw = Callable[[np.random.Generator], dict[str, Any]]
@@ -83,9 +83,9 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if not options.data:
         parser.error("give --data FOLDER, or set JENGA_BENCH_DATA")
-    options.rounds, options.epochs = ROUNDS, EPOCHS
+    options.rounds, options.steps = ROUNDS, STEPS
     if options.quick:
-        options.seeds, options.trials, options.rounds, options.epochs = options.seeds[:1], 2, 20, 2
+        options.seeds, options.trials, options.rounds, options.steps = options.seeds[:1], 2, 20, 50
     return options
 
 
@@ -188,8 +188,8 @@ def fit_jenga(rows: Rows, trial: Options, seed: int, options: argparse.Namespace
         "backbones": {"row": backbone},
         "tasks": {"fraud": {"kind": "security/anomaly", "target": rows.target, "normal": 0}},
         "train": {
-            "epochs": options.epochs,
-            "batch_size": 256,
+            "epochs": max(1, round(options.steps * BATCH / len(rows.train))),
+            "batch_size": BATCH,
             "learning_rate": 2e-3,
             "schedule": "cosine",
             "monitor": "fraud.average_precision",

@@ -18,6 +18,7 @@ from jenga_core.errors import DataError
 from .alert_metrics import AlertMetrics
 from .alerts import AlertRule, counted
 from .config import AnomalyConfig
+from .focal import focal_loss, unfocal
 from .labels import Labels
 
 Array = np.ndarray[Any, Any]
@@ -26,8 +27,8 @@ Array = np.ndarray[Any, Any]
 class AnomalyTask(Task):
     """Target {"y": int64 [n], 1 = attack}; outputs {"score": probability, float32 [B], "flag": bool [B]}.
 
-    A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so
-    that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged.
+    A row without a label is left out and counted. `positive_weight` and `focal_gamma` shift the loss; scores are corrected
+    for them, so that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged.
     """
 
     def __init__(self, config: AnomalyConfig) -> None:
@@ -71,7 +72,9 @@ class AnomalyTask(Task):
         return LogitHead(context.dim)
 
     def loss(self, output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """Binary cross entropy, summed over rows; an attack counts `positive_weight` times."""
+        """Binary cross entropy or focal loss, summed over rows; an attack counts `positive_weight` times."""
+        if self.config.focal_gamma:
+            return focal_loss(output["logit"], target["y"], gamma=self.config.focal_gamma, weight=self.weight)
         weight = output["logit"].new_tensor(self.weight)
         return nn.functional.binary_cross_entropy_with_logits(
             output["logit"].float(), target["y"].float(), pos_weight=weight.float(), reduction="sum"
@@ -79,7 +82,9 @@ class AnomalyTask(Task):
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         logit = super().predict(model, batch, name)["logit"].float()
-        score = torch.sigmoid(logit - float(np.log(self.weight)))
+        if self.config.focal_gamma:
+            logit = unfocal(logit, gamma=self.config.focal_gamma)
+        score = torch.sigmoid(logit - float(np.log(self.weight))).float()
         return {"score": score, "flag": score >= self.alerts.threshold}
 
     @hookimpl
