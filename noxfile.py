@@ -17,6 +17,7 @@ PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of the
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
+ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
 
 
 def install(session: nox.Session, *packages: str, editable: bool = False) -> None:
@@ -40,7 +41,7 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, "tensorboard", editable=True)  # a tracker, tried for real
+    install(session, *PACKAGES, *TESTING, *ORACLES, "tensorboard", editable=True)  # a tracker, tried for real
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 
@@ -139,6 +140,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/startup.py", env=env)
     session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
     session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/multitask.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
     else:

@@ -183,3 +183,35 @@ def test_baselines_get_the_row_and_its_window():
     np.testing.assert_allclose(x, [4, 0, 6])
     np.testing.assert_allclose(mean, [np.mean([2, 3, 4]), 0, 5.5])
     np.testing.assert_allclose(deviation, [np.std([2, 3, 4]), 0, 0.5])
+
+
+# ------------------------------------------------------------------ rows that come in parts
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 2)), min_size=1, max_size=30),
+    st.integers(1, 6),
+    st.lists(st.integers(1, 29), max_size=4),
+)
+def test_windows_go_on_over_parts(rows, length, cuts):
+    """Times in order: what `context` keeps in front of each part gives the windows of the whole table."""
+    table = cells([g for g, _ in rows], np.cumsum([step for _, step in rows]))
+    processor = fitted(table, length)
+    whole = windows(processor, processor.encode(table), table.index)
+    found, before = [], table.iloc[:0]
+    for part in np.split(np.arange(len(table)), sorted({cut for cut in cuts if cut < len(table)})):
+        seen = pd.concat([before, table.iloc[part]])
+        encoded = processor.encode(seen)
+        found += windows(processor, encoded, np.arange(len(before), len(seen)))
+        kept = processor.context(seen)
+        before = table.iloc[:0] if kept is None else seen.iloc[kept]
+    assert found == whole
+    groups = table["host"].nunique()
+    assert len(before) <= groups * (length - 1)
+
+
+def test_nothing_is_kept_where_rows_stand_alone():
+    table = cells(["a", "b"], [1, 2])
+    assert fitted(table, 1).context(table) is None
+    assert fitted(table, 3).context(table.iloc[:0]).tolist() == []

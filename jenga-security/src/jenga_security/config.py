@@ -238,3 +238,12 @@ class AnomalyConfig(TargetConfig):
     @classmethod
     def example(cls) -> Self:
         return cls(target="label")
+
+
+class DriftMonitorConfig(ComponentConfig):
+    """security/drift-monitor."""
+
+    window: int = Field(default=5000, ge=100, description="rows after which scored rows are compared")
+    against: Literal["all", "normal"] = Field(
+        default="all", description="training rows to compare with: all, or normal ones, as live traffic mostly is"
+    )

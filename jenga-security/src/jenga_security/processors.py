@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose
+from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
 from . import cells as read
@@ -98,6 +98,21 @@ class TableProcessor(Processor):
         if purpose == "train" and self.categories and self.config.unseen_rate:
             taken[rng.random(taken.shape, dtype=np.float32) < self.config.unseen_rate] = UNSEEN
         return {"numbers": torch.from_numpy(numbers[rows]), "categories": torch.from_numpy(taken)}  # type: ignore[index]
+
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """Every number at its training median, none missing, a time at the middle of the day's and the week's circle, and
+        every category in the bucket of unseen ones.
+        """
+        indicators = [column.name for column in self.numbers if column.indicator]
+        of_numbers, of_dates = [c.middle for c in self.numbers], [c.middle for c in self.dates]
+        numbers = torch.tensor(np.concatenate([*of_numbers, np.zeros(len(indicators)), *of_dates]))
+        given = {
+            "numbers": numbers.to(data["numbers"]).expand_as(data["numbers"]),
+            "categories": torch.full_like(data["categories"], UNSEEN),
+        }
+        names = [column.name for column in self.numbers] + indicators
+        names += [column.name for column in self.dates for _ in column.names]
+        return Reference(given, {"numbers": names, "categories": self._category_names})
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
         """The same features with NaN where a cell was missing; categories with over 255 codes are given as numbers."""
