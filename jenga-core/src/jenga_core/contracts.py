@@ -8,7 +8,7 @@ to get its defaults::
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from .values import (
     Purpose,
     Ragged,
     Reference,
+    Stretch,
     View,
     take,
 )
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Backbone", "Baseline", "Batch", "Classical", "Columns", "Encoded", "Features", "Fusion", "HeadContext",
-    "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Task", "View", "take",
+    "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
 ]  # fmt: skip
 
 
@@ -57,6 +58,17 @@ class Source(Protocol):
         """As `tables`, with those of `columns` that the file has, in its order. A format that can skip others overrides it."""
         for table in self.tables(path, batch_rows=batch_rows):
             yield table if columns is None else table[[c for c in table.columns if c in columns]]
+
+    def stretches(
+        self, path: Any, columns: Collection[str], *, rows: int, wanted: Callable[[int], bool]
+    ) -> Iterator[Stretch]:
+        """The file in stretches that begin at multiples of `rows`, the last one shorter; for scoring without end.
+
+        `wanted(start)`: must the stretch that begins there be read? A format that can skip the others overrides this.
+        """
+        from .stretches import of_frames
+
+        return of_frames(self.tables(path, batch_rows=rows), columns, rows=rows, wanted=wanted)
 
     def columns(self, path: Any) -> list[str]:
         """The column names, read from the head of the file: `jenga check` needs no more."""
@@ -85,6 +97,14 @@ class Processor(Protocol):
         Such a processor must not let a row see rows of another split. Rows in no split count as one more split.
         """
         return encoded
+
+    def context(self, cells: pd.DataFrame) -> Array | None:
+        """Row numbers of `cells`, ascending, that rows of a later part of the same series may see.
+
+        None, the default: a row's tensors depend on its own cells alone, so that a file can be cut anywhere. Else the rows
+        named here are encoded again in front of the next part, and a file is read from its beginning.
+        """
+        return None
 
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
@@ -136,6 +156,10 @@ class Backbone(Protocol):
     def forward(self, **data: Tensor) -> Features: ...
 
     def saved(self) -> Mapping[str, Any]:
+        return {}
+
+    def learning_rates(self, default: float) -> Mapping[str, float]:
+        """Peak learning rates of this module's parameters, by name; those not named learn at `default`."""
         return {}
 
 

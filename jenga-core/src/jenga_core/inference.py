@@ -63,23 +63,43 @@ class Predictor:
         self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None
     ) -> tuple[pd.DataFrame, Counter[str]]:
         """As `predict`, and what a reader of the predictions should know: reason -> rows, such as unseen categories."""
-        name, encoded = self._encode(frame, table)
+        found, unusual = self.scores(frame, table=table, reasons=reasons)
+        self.hook.on_predict(run=self, frame=frame, predictions=found)
+        return found, unusual
+
+    def scores(
+        self,
+        frame: pd.DataFrame,
+        *,
+        table: str | None = None,
+        before: pd.DataFrame | None = None,
+        reasons: int | None = None,
+    ) -> tuple[pd.DataFrame, Counter[str]]:
+        """As `explain`, and no hook hears of it: several threads may call this, and tell the hooks in order later.
+
+        `before`: rows that those of `frame` may see and that get no prediction themselves (see `following`).
+        """
+        held = 0 if before is None else len(before)
+        rows = frame if before is None else pd.concat([before, frame[before.columns]])
+        name, encoded = self._encode(rows, table)
         usable = np.flatnonzero(encoded.usable)
+        usable = usable[usable >= held]
         if len(usable):
             data = Data(self.parts, {name: encoded})
             scored = score(self.model, data, name, usable, self.place, labels=False)
             decoded = [self._decode(task, scored.outputs[task], usable, encoded) for task in self.config.tasks_of(name)]
-            found = pd.concat(decoded, axis=1)
+            found = pd.concat(decoded, axis=1).set_axis(usable - held)
         else:
             found = pd.DataFrame({c: pd.Series(dtype=t) for c, t in self.columns[name]["outputs"]})
-        unusual = self._unusual(encoded)
+        unusual = self._unusual(encoded, held)
         if reasons is not None:
-            why, inexact = self._reasons(frame, name, encoded, usable, reasons)
-            found, unusual = pd.concat([found, why], axis=1), unusual + inexact
-        if len(usable) < encoded.size:
-            found = _with_gaps(found, encoded.size)
+            why, inexact = self._reasons(rows, name, encoded, usable, reasons)
+            found, unusual = pd.concat([found, why.set_axis(usable - held)], axis=1), unusual + inexact
+        if len(usable) < len(frame):
+            found = _with_gaps(found, len(frame))
         found.index = frame.index
-        self.hook.on_predict(run=self, frame=frame, predictions=found)
+        if before is not None and any(part.excluded for part in encoded.inputs.values()):
+            unusual -= self._unusual(self._encode(before, table)[1], held)  # what was told when those rows came
         return found, unusual
 
     def _reasons(
@@ -106,6 +126,17 @@ class Predictor:
         data, size = Data(self.parts, {table: encoded}), self.config.train.batch_size
         return Explained(self.model, data, table, self.columns[table]["inputs"], self.place.device, size)
 
+    def context(self, cells: pd.DataFrame, table: str) -> pd.DataFrame | None:
+        """The rows of `cells` that rows behind them may see; None where every row is predicted by itself alone."""
+        rows = []
+        for key, columns in self.columns[table]["inputs"].items():
+            if all(c in cells.columns for c in columns):
+                found = self.parts.processors[key].context(cells[columns])
+                rows += [] if found is None else [found]
+        if not rows:
+            return None
+        return cells[sorted(self.features_of(table) & {*cells.columns})].iloc[np.unique(np.concatenate(rows))]
+
     def _encode(self, frame: pd.DataFrame, table: str | None) -> tuple[str, EncodedTable]:
         """(table, encoded rows): cells are taken as they were for training, whatever the frame's types."""
         if not isinstance(frame, pd.DataFrame):
@@ -117,23 +148,36 @@ class Predictor:
 
     def _decode(self, task: str, output: Columns, rows: Any, encoded: EncodedTable) -> pd.DataFrame:
         found = self.parts.tasks[task].decode(output, rows, encoded.inputs)
-        return found.set_axis(rows).add_prefix(f"{task}.")
+        return found.reset_index(drop=True).add_prefix(f"{task}.")
 
     def warnings(self, frame: pd.DataFrame, *, table: str | None = None) -> list[str]:
         """What a reader of the predictions should know, such as unseen categories and inputs that are absent."""
         _, encoded = self._encode(frame, table)
         return [f"{reason} (rows: {n:,})" for reason, n in self._unusual(encoded).items()]
 
-    def _unusual(self, encoded: EncodedTable) -> Counter[str]:
+    def _unusual(self, encoded: EncodedTable, held: int = 0) -> Counter[str]:
+        """Of the rows from `held` on, but for what a processor says of all rows at once."""
         found: Counter[str] = Counter()
         for key, part in encoded.inputs.items():
             if len(encoded.inputs) > 1 and not self.manifest["seen_absent"].get(key, True):
                 reason = "is absent, but was there in every training row: the predictions are guesses"
-                found[f"input {key!r}: {reason}"] = int((~part.present).sum())
+                found[f"input {key!r}: {reason}"] = int((~part.present[held:]).sum())
             found.update({f"input {key!r}: {reason}": n for reason, n in part.excluded.items()})
-        found.update(self.parts.counts(encoded, encoded.splits["all"]))
-        found["no usable input, so no prediction"] = int((~encoded.usable).sum())
+        found.update(self.parts.counts(encoded, encoded.splits["all"][held:]))
+        found["no usable input, so no prediction"] = int((~encoded.usable[held:]).sum())
         return +found  # without the zeros
+
+    def table_of(self, table: str | None) -> str:
+        """The name of the table that rows are like, `table` itself or the only one there is. UserError for any other."""
+        return self._table(table, pd.DataFrame())
+
+    def table_like(self, frame: pd.DataFrame) -> str:
+        """The one table of the model whose columns `frame` has. UserError where several fit, or none."""
+        return self._table(None, frame)
+
+    def features_of(self, table: str) -> frozenset[str]:
+        """The columns that predictions for rows of `table` are made from."""
+        return frozenset(column for columns in self.columns[table]["inputs"].values() for column in columns)
 
     def _table(self, table: str | None, frame: pd.DataFrame) -> str:
         if table is not None and table not in self.config.data:
@@ -247,10 +291,12 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     artifact.check_listed(folder, manifest, config)
     parts = build_parts(config, registry)
     for name, processor in parts.processors.items():
-        processor.restore(artifact.read_state(folder, f"processors/{name}"))
+        processor.restore(artifact.read_state(folder, artifact.place(manifest, f"processors/{name}")))
     for name, task in parts.tasks.items():
-        task.restore(artifact.read_state(folder, f"tasks/{name}"))
-    saved = {name: artifact.read_state(folder, f"backbones/{name}") for name in config.backbones}
+        task.restore(artifact.read_state(folder, artifact.place(manifest, f"tasks/{name}")))
+    saved = {
+        name: artifact.read_state(folder, artifact.place(manifest, f"backbones/{name}")) for name in config.backbones
+    }
     model = build_model(config, registry, parts, saved)
     hook = build_events(config, registry, parts)
     columns = artifact.read_state(folder, "columns")

@@ -103,6 +103,15 @@ class Model(nn.Module):
         """Rows without the only input of their table are never asked for: their place is zeros and is not read."""
         return self.absent[name].token if name in self.absent else like.new_zeros(like.shape[1])  # type: ignore[return-value]
 
+    def body(self, task: str, table: str) -> list[nn.Module]:
+        """What the loss of a task of that table can reach outside its head."""
+        inputs = self.wiring[table]
+        parts = [self.backbones[name] for name in dict.fromkeys(inputs.values())]
+        parts += [self.absent[name] for name in inputs if name in self.absent]
+        if table in self.fusions and task not in self.declines:
+            parts.append(self.fusions[table])
+        return parts
+
     def view(self, batch: Batch, *, fuse: bool = True) -> View:
         """What the heads of this batch see."""
         parts = self.features(batch)

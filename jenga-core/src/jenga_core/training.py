@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
@@ -19,10 +19,10 @@ from torch import Tensor
 
 from . import checkpoint
 from .api import hookimpl
-from .config import EveryConfig, RunConfig
+from .config import EveryConfig, RunConfig, TrainConfig
 from .contracts import Array, Batch
 from .errors import JengaError, TrainingError, UserError, nearest
-from .model import Step, not_finite
+from .model import Model, Step, not_finite
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
@@ -124,11 +124,8 @@ def fit(run: Run) -> None:
 def prepare(run: Run) -> Any:
     """Optimizer, schedule, and the Step module as Accelerate wraps it."""
     options, model = run.config.train, run.model
-    decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    rest = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     step = Step(model, run.data.parts.tasks, run.hook, run, run.world)
-    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=run.can_fuse)
+    optimizer = torch.optim.AdamW(parameter_groups(model, options), lr=options.learning_rate, fused=run.can_fuse)
     wrapped, run.optimizer = run.accelerator.prepare(step, optimizer)
     run.steps_per_epoch = math.ceil(len(_plan(run, 0)) / options.accumulate)
     run.total_steps = min(run.steps_per_epoch * options.epochs, options.max_steps or 2**62)
@@ -137,18 +134,39 @@ def prepare(run: Run) -> Any:
     return wrapped
 
 
+def _backbones(model: Model) -> Iterable[Any]:
+    return [backbone for _, backbone in model.backbones.items()]
+
+
+def parameter_groups(model: Model, options: TrainConfig) -> list[dict[str, Any]]:
+    """Trainable parameters by learning rate, matrices with weight decay and the others without."""
+    default = options.learning_rate
+    rates = {
+        parameter: backbone.learning_rates(default).get(name, default)
+        for backbone in _backbones(model)
+        for name, parameter in backbone.named_parameters()
+    }
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            decay = options.weight_decay if parameter.ndim >= 2 else 0.0
+            groups.setdefault((rates.get(parameter, default), decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
+
+
 def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
     """One optimizer step. Gradients equal those of one big batch over all micro-batches and ranks: sums over one count."""
     batches = [_batch(run, at, table, rows) for at, (table, rows) in window]
     counts = _counts(run, batches)
     total: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
+        last = i == len(batches) - 1
         run.hook.on_batch(run=run, batch=batch)
-        with run.accelerator.no_sync(wrapped) if i < len(batches) - 1 else nullcontext():
+        with nullcontext() if last else run.accelerator.no_sync(wrapped):
             losses = wrapped(batch, counts, 1 / len(batches))
             if losses:
                 loss = losses.pop("")
-                run.hook.backward(run=run, loss=loss, losses=losses)
+                run.hook.backward(run=run, loss=loss, losses=losses, last=last)
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)

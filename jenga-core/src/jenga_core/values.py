@@ -21,6 +21,22 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 Purpose: TypeAlias = Literal["train", "evaluate", "predict"]
 
 
+# ------------------------------------------------------------------ the file's side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Rows `start` to `start + size` of a file. `cells`: columns that were asked for, typed as in the source's tables.
+
+    `table`: every column of those rows as Arrow, to be written again as it is. Both are None where the rows were skipped.
+    """
+
+    start: int
+    size: int
+    cells: Any = None  # pandas DataFrame
+    table: Any = None  # pyarrow Table
+
+
 # ------------------------------------------------------------------ the table's side: columnar, numpy
 
 

@@ -4,7 +4,8 @@ A window is the row itself and at most `length - 1` rows before it, in the order
 table). It never reaches into another group, nor, in training and evaluation, into another split: then a test row would
 show the model rows that it was trained on. The first rows of a split therefore have short windows, as they would in a
 monitor that has just been started. Rows of one group that lie in several splits by turns (a random split) are refused:
-the splits would be near copies of each other. A prediction sees the rows given with it, and no others.
+the splits would be near copies of each other. A prediction sees the rows given with it, and those that `context` keeps of
+the parts before it.
 """
 
 from __future__ import annotations
@@ -71,6 +72,21 @@ class WindowProcessor(Processor):
         if self.config.length > 1:
             self._refuse_turns(group[order], part[order])
         return encoded.having(earlier=self._earlier(order, group, part))
+
+    def context(self, cells: pd.DataFrame) -> Array | None:
+        """The newest `length - 1` rows of each group; rows without a group are nobody's past."""
+        if self.config.length == 1:
+            return None
+        group = self._groups(cells)
+        order = np.lexsort((self._times(cells), group))
+        last = np.append(group[order][1:] != group[order][:-1], True)[: len(order)]
+        ends = np.flatnonzero(last)
+        behind = np.repeat(ends, np.diff(ends, prepend=-1)) - np.arange(len(order))  # rows of the group after it
+        kept = order[behind < self.config.length - 1]
+        if self.config.group is not None:
+            codes, names = read.names(cells[self.config.group])
+            kept = kept[np.array([name is not None for name in names] + [False])[codes][kept]]
+        return np.sort(kept)
 
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator

@@ -1,4 +1,4 @@
-"""Loop hooks that any run can use: early stopping, averaged weights, gradient norms, and those of `balancing.py`."""
+"""Loop hooks that any run can use: early stopping, averaged weights, gradient statistics."""
 
 from __future__ import annotations
 
@@ -11,20 +11,10 @@ from torch import Tensor, nn
 
 from ..api import hookimpl
 from ..errors import UserError, nearest
-from .balancing import DwaBalancing, FixedBalancing, UncertaintyBalancing
 from .part_config import EarlyStoppingConfig, EmaConfig, GradientStatisticsConfig
 
 if TYPE_CHECKING:
     from ..run import Run
-
-__all__ = [
-    "DwaBalancing",
-    "EarlyStopping",
-    "Ema",
-    "FixedBalancing",
-    "GradientStatistics",
-    "UncertaintyBalancing",
-]
 
 
 class EarlyStopping:

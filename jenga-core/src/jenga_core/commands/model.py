@@ -81,17 +81,20 @@ def predicted(
     import pandas as pd
 
     from ..errors import DataError
+    from ..following import Following
     from ..tables import naming, stream_frames
 
-    known = table if table in predictor.config.data else None
-    source = predictor.source(str(data), known)
+    name = predictor.table_of(table) if table or len(predictor.config.data) == 1 else None
+    source = predictor.source(str(data), name)
     frames = stream_frames(
         str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS
     )
-    rows, unusual = 0, Counter[str]()
+    rows, unusual, series = 0, Counter[str](), None
     for frame in frames:
-        with naming(partial(_row_of, str(data), rows)):
-            scores, counts = predictor.explain(frame, table=table, reasons=reasons)
+        series = series or Following(predictor, name or predictor.table_like(frame))
+        with naming(partial(_row_of, str(data), rows - series.held)):
+            scores, counts = series.scores(frame, reasons=reasons)
+        predictor.hook.on_predict(run=predictor, frame=frame, predictions=scores)
         rows, unusual = rows + len(frame), unusual + counts
         both = [c for c in scores.columns if c in frame.columns]
         if both:
