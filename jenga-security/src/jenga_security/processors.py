@@ -16,7 +16,7 @@ from jenga_core.errors import DataError, nearest
 from . import cells as read
 from .columns import FIRST, MISSING, UNSEEN, Categories, Column, Hashed, Numbers, read_column
 from .config import TableConfig
-from .dates import Dates
+from .dates import PARTS, Dates
 from .detection import detect, told
 
 Array = np.ndarray[Any, Any]
@@ -100,16 +100,19 @@ class TableProcessor(Processor):
         return {"numbers": torch.from_numpy(numbers[rows]), "categories": torch.from_numpy(taken)}  # type: ignore[index]
 
     def reference(self, data: Mapping[str, Tensor]) -> Reference:
-        """Every number at its training median, none missing, and every category in the bucket of unseen ones."""
-        numbers = torch.zeros(data["numbers"].shape[-1])
-        medians = [float(column.scale.apply(np.array([column.median]))[0]) for column in self.numbers]
-        numbers[: len(medians)] = torch.tensor(medians)
-        given = {
-            "numbers": numbers.to(data["numbers"]).expand_as(data["numbers"]),
-            "categories": torch.full_like(data["categories"], UNSEEN),
-        }
-        indicated = [column.name for column in self.numbers if column.indicator]
-        return Reference(given, {"numbers": self._number_names + indicated, "categories": self._category_names})
+        """Every number and time at its training median, none missing, and every category in the bucket of unseen ones.
+
+        Hours and weekdays are in the middle of their circles, as those of a missing time are.
+        """
+        at = [_median(column) for column in self.numbers]
+        names = [column.name for column in self.numbers] + [c.name for c in self.numbers if c.indicator]
+        at += [0.0] * (len(names) - len(at))
+        for dates in self.dates:
+            at += [0.0] * (len(PARTS) - 1) + [_median(dates)] + [0.0] * dates.indicator
+            names += [dates.name] * len(dates.names)
+        numbers = torch.tensor(at, device=data["numbers"].device).expand_as(data["numbers"])
+        given = {"numbers": numbers, "categories": torch.full_like(data["categories"], UNSEEN)}
+        return Reference(given, {"numbers": names, "categories": self._category_names})
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
         """The same features with NaN where a cell was missing; categories with over 255 codes are given as numbers."""
@@ -190,6 +193,11 @@ class TableProcessor(Processor):
                 column=name,
                 next="complete the data, or set `missing: impute`",
             )
+
+
+def _median(column: Numbers | Dates) -> float:
+    """Of the training cells, as the network sees it."""
+    return float(column.scale.apply(np.array([column.median]))[0])
 
 
 def _some(names: list[str]) -> str:
