@@ -114,3 +114,25 @@ class TransformerConfig(ComponentConfig):
                 "max_position_embeddings": 64,
             }
         )
+
+
+class ConvConfig(ComponentConfig):
+    """text/conv."""
+
+    width: int = Field(default=192, ge=1, description="units of a token, and of the output")
+    depth: int = Field(default=3, ge=1, le=10, description="blocks; each looks twice as far as the one before")
+    kernel: int = Field(default=5, ge=3, description="tokens that a convolution sees at once, an odd number")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="share of units dropped in training")
+    pooling: Pooling = Field(
+        default="max", description="how a row's tokens become one vector; cls: the first token's; attention: learned"
+    )
+
+    @model_validator(mode="after")
+    def _odd(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: {self.kernel} is even, so it has no middle")
+        return self
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(width=16, depth=1)

@@ -12,7 +12,7 @@ from .part_config import (
     UncertaintyBalancingConfig,
 )
 from .source_config import CsvConfig, JsonConfig, JsonlConfig, ParquetConfig
-from .task_config import ClassificationConfig, RegressionConfig
+from .task_config import ClassificationConfig, MultiLabelConfig, RegressionConfig
 
 __all__ = [
     "AttentionConfig",
@@ -27,6 +27,7 @@ __all__ = [
     "JsonConfig",
     "JsonlConfig",
     "MeanConfig",
+    "MultiLabelConfig",
     "ParquetConfig",
     "RegressionConfig",
     "UncertaintyBalancingConfig",
