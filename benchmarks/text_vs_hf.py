@@ -62,8 +62,8 @@ class TextSet:
 
 
 SETS = {
-    "afrisenti_swa": TextSet(["tweet"], "label", 128, 4, 30, 320),
-    "masakhanews_swa": TextSet(["headline", "text"], "category", 256, 8, 10, 96),
+    "afrisenti_swa": TextSet(["tweet"], "label", 128, 4, 16, 128),
+    "masakhanews_swa": TextSet(["headline", "text"], "category", 256, 8, 6, 48),
 }
 Frames = Mapping[str, pd.DataFrame]
 

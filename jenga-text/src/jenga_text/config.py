@@ -89,7 +89,9 @@ class TransformerConfig(ComponentConfig):
         description="tokens that the encoder reads at once; longer rows are read in windows; default: all it can take",
     )
     overlap: int = Field(
-        default=64, ge=0, description="tokens that two neighbouring windows of a long row have in common"
+        default=64,
+        ge=0,
+        description="tokens that two neighbouring windows of a long row have in common, at most half a window",
     )
 
     @model_validator(mode="after")
@@ -98,7 +100,7 @@ class TransformerConfig(ComponentConfig):
             raise ValueError("give `checkpoint` for a pretrained encoder, or `architecture` for one with new weights")
         if self.architecture is not None and "model_type" not in self.architecture:
             raise ValueError("`architecture` needs `model_type`, such as bert, roberta, distilbert or modernbert")
-        if self.window is not None and self.overlap > self.window // 2:
+        if self.window is not None and "overlap" in self.model_fields_set and self.overlap > self.window // 2:
             raise ValueError(f"overlap: {self.overlap} is more than half of window: {self.window}")
         return self
 

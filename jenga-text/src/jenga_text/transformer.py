@@ -53,7 +53,7 @@ class Transformer(nn.Module, Backbone):
         self.pool = Pooling(config.pooling, self.out_dim)
         layers.freeze(self.encoder, config.freeze)
         if config.gradient_checkpointing:
-            self.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            self.encoder.activation_checkpointing_enable({"use_reentrant": False})
 
     def saved(self) -> Mapping[str, Any]:
         """The Hugging Face configuration, without the places and versions that it came with."""
