@@ -41,7 +41,9 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, "tensorboard", MINILM, editable=True)  # a tracker and a checkpoint, tried for real
+    install(
+        session, *PACKAGES, *TESTING, "tensorboard", MINILM, editable=True
+    )  # a tracker and a checkpoint, tried for real
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 

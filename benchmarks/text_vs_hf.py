@@ -149,14 +149,13 @@ def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int
         run = jenga_core.train(
             config, data=dict(frames), output=f"{folder}/run", seed=seed, registry=registry, quiet=True, report=False
         )
+        rates = Watch.last.steps.rates  # loading the folder makes a hook of its own
         predictor = jenga_core.load(run.folder, registry=registry)
         texts = frames["test"][chosen.columns]
         predictor.predict(texts.head(32))
         clock = Clock()
         predictor.predict(texts)
-        return Side(
-            run.judgements[0].scores["f1_weighted"].value, Watch.last.steps.rates, clock.rates(len(frames["test"]))
-        )
+        return Side(run.judgements[0].scores["f1_weighted"].value, rates, clock.rates(len(frames["test"])))
 
 
 # ------------------------------------------------------------------ hugging face
