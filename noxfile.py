@@ -13,10 +13,11 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
 HERE = Path(__file__).parent
-PACKAGES = ["jenga-core", "jenga-security"]  # in the order of their dependencies
+PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
+ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
 
 
 def install(session: nox.Session, *packages: str, editable: bool = False) -> None:
@@ -40,8 +41,7 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    # a tracker, tried for real; and an oracle for the balancing of tasks
-    install(session, *PACKAGES, *TESTING, "tensorboard", "torchjd[cagrad,nash-mtl]", editable=True)
+    install(session, *PACKAGES, *TESTING, *ORACLES, "tensorboard", editable=True)  # a tracker, tried for real
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 

@@ -237,6 +237,12 @@ class TrainConfig(Section):
     epochs: int = Field(default=10, ge=1, description="passes over the training rows")
     max_steps: int | None = Field(default=None, ge=1, description="stop after so many optimizer steps")
     batch_size: int = Field(default=32, ge=1, description="rows per batch over all processes")
+    batch_tokens: int = Field(
+        default=32768,
+        ge=1,
+        description="most tokens that a process computes at once, padding included; a batch with more is computed in parts, "
+        "with the gradients of the whole",
+    )
     accumulate: int = Field(
         default=1, ge=1, description="batches per optimizer step; gradients equal those of one big batch"
     )
@@ -270,6 +276,11 @@ class TrainConfig(Section):
     )
     bootstrap: int = Field(
         default=500, ge=0, description="resamples for the confidence intervals of test metrics; 0: none"
+    )
+    explanations: bool = Field(
+        default=True,
+        description="what each column is worth, and a few test rows with reasons, in the report (which then shows "
+        "their cells)",
     )
     baselines: bool = Field(default=True, description="fit a trivial and a strong classical baseline beside the model")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from .contracts import Batch, Features, Task, View
+from .contracts import Backbone, Batch, Features, Task, View
 from .named import Named
 
 
@@ -49,6 +49,10 @@ class Model(nn.Module):
         self.conditioning = Named({n: m for layers in (conditioning or {}).values() for n, m in layers.items()})
         self._scoring = False
         self._seen: tuple[Batch, dict[str, Features]] | None = None
+
+    def pads(self, table: str) -> bool:
+        """Whether padding costs time in any backbone of this table."""
+        return any(self.backbones[name].pads for name in self.wiring[table].values())
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
@@ -150,3 +154,17 @@ def not_finite(module: nn.Module) -> str | None:
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             return name
     return None
+
+
+def parameter_groups(model: Model, default: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Trainable parameters by learning rate: `default`, or what a backbone says. Matrices decay, the others do not."""
+    rates: dict[Tensor, float] = {}
+    for _, backbone in model.backbones.items():
+        own = cast(Backbone, backbone).learning_rates(default)
+        rates.update({p: own[name] for name, p in backbone.named_parameters() if name in own})
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            decay = weight_decay if parameter.ndim >= 2 else 0.0
+            groups.setdefault((rates.get(parameter, default), decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]

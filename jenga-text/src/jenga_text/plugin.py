@@ -1,0 +1,38 @@
+"""What jenga-text registers, as the plugin `text`. Imports `jenga_core.api` and nothing else."""
+
+from jenga_core.api import BackboneSpec, ProcessorSpec, hookimpl
+
+TOKENS = frozenset({"tokens"})
+
+
+@hookimpl
+def jenga_register_processors() -> list[ProcessorSpec]:
+    return [
+        ProcessorSpec(
+            name="tokenizer",
+            factory="jenga_text.processors:TokenizerProcessor",
+            config="jenga_text.config:TokenizerConfig",
+            emits="tokens",
+            summary="Columns of text through any Hugging Face fast tokenizer",
+        ),
+        ProcessorSpec(
+            name="train-bpe",
+            factory="jenga_text.processors:TrainBpeProcessor",
+            config="jenga_text.config:TrainBpeConfig",
+            emits="tokens",
+            summary="Columns of text through a byte-level BPE tokenizer that is trained on the training rows",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_backbones() -> list[BackboneSpec]:
+    return [
+        BackboneSpec(
+            name="transformer",
+            factory="jenga_text.transformer:Transformer",
+            config="jenga_text.config:TransformerConfig",
+            accepts=TOKENS,
+            summary="Any encoder that transformers' AutoModel loads, pretrained or with new weights",
+        ),
+    ]

@@ -1,0 +1,149 @@
+"""text/tokenizer and text/train-bpe: columns of text -> token ids with their places in the text, tokenized once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from jenga_core.contracts import Array, Encoded, Processor, Purpose, Ragged
+from jenga_core.errors import DataError, UserError
+
+from .cells import texts_of
+from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
+from .rows import Template, assemble
+
+AT_ONCE = 1024  # texts handed to the tokenizer together: bounds memory, feeds all of its threads
+
+
+class TokensProcessor(Processor):
+    """Encoded columns: `ids` and `types` (Ragged, a token each), `cut` and `lead` int64 [N]; `spans` per token.
+
+    A row without any text is not present. `lengths` counts special tokens. Collated: `ids`, `mask`, `types` [B, T], and
+    `lead` [B] where rows are not cut.
+    """
+
+    config: TokensConfig
+    tokenizer: Any = None
+    pad = 0
+    unknown: int | None = None
+
+    @abstractmethod
+    def fit(self, cells: pd.DataFrame) -> None: ...
+
+    def state(self) -> dict[str, Any]:
+        return {"tokenizer": self.tokenizer.to_str(), "pad": self.pad, "unknown": self.unknown}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._keep(Tokenizer.from_str(state["tokenizer"]), state["pad"], state["unknown"])
+
+    def _keep(self, tokenizer: Any, pad: int | None, unknown: int | None) -> None:
+        """Checkpoints come with settings of their own for cutting and padding: here both are done by rows."""
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.tokenizer, self.pad, self.unknown = tokenizer, pad or 0, unknown
+        self.template = Template.of(tokenizer)
+
+    def facts(self) -> Mapping[str, Any]:
+        return {
+            "vocabulary": self.tokenizer.get_vocab_size(with_added_tokens=True),
+            "pad": self.pad,
+            "types": max(self.template.types) + 1,
+            "tail": len(self.template.after),
+        }
+
+    def encode(self, cells: pd.DataFrame) -> Encoded:
+        columns = [self._tokens(texts_of(cells.iloc[:, at], str(cells.columns[at]))) for at in range(cells.shape[1])]
+        rows = assemble(
+            [ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length
+        )
+        present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
+        return Encoded(
+            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead},
+            present,
+            lengths=rows.ids.lengths(),
+            spans=rows.spans,
+            excluded={"no text": int((~present).sum())} if not present.all() else {},
+        )
+
+    def _tokens(self, texts: list[str]) -> tuple[Ragged, Array]:
+        """(ids of each text, (start, end) in characters of each token)."""
+        lengths, ids, places = [], [], []
+        for at in range(0, len(texts), AT_ONCE):
+            for made in self.tokenizer.encode_batch(texts[at : at + AT_ONCE], add_special_tokens=False):
+                lengths.append(len(made))
+                ids.append(np.asarray(made.ids, dtype=np.int32))
+                places.append(np.asarray(made.offsets, dtype=np.int32).reshape(-1, 2))
+        starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+        every = np.concatenate(ids) if ids else np.zeros(0, np.int32)
+        return Ragged(every, starts), np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+
+    def collate(
+        self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
+    ) -> Mapping[str, Tensor]:
+        ids, types = encoded.columns["ids"], encoded.columns["types"]
+        assert isinstance(ids, Ragged)
+        assert isinstance(types, Ragged)
+        padded = ids.padded(rows, self.pad)
+        mask = np.arange(padded.shape[1]) < ids.lengths(rows)[:, None]
+        made = {"ids": padded.astype(np.int64), "mask": mask}
+        if max(self.template.types):
+            made["types"] = types.padded(rows).astype(np.int64)
+        if self.config.max_length is None:
+            made["lead"] = np.asarray(encoded.columns["lead"])[rows]
+        return {name: torch.from_numpy(array) for name, array in made.items()}
+
+    def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
+        """Rows that were cut, with the share of all tokens that this lost, and rows with unknown tokens."""
+        ids, cut = encoded.columns["ids"], np.asarray(encoded.columns["cut"])[rows]
+        assert isinstance(ids, Ragged)
+        row, _, value = ids.flat(rows)
+        share = cut.sum() / max(cut.sum() + len(value), 1)
+        found = {f"cut to {self.config.max_length} tokens ({share:.1%} of all tokens lost)": int((cut > 0).sum())}
+        if self.unknown is not None:
+            found["holds characters that the tokenizer does not know"] = len(np.unique(row[value == self.unknown]))
+        return {reason: n for reason, n in found.items() if n}
+
+
+class TokenizerProcessor(TokensProcessor):
+    """text/tokenizer: nothing is learned. The files of the tokenizer go into the model folder."""
+
+    def __init__(self, config: TokenizerConfig, backbone_config: Any = None) -> None:
+        self.config = config
+        self.checkpoint = config.checkpoint or getattr(backbone_config, "checkpoint", None)
+
+    def fit(self, cells: pd.DataFrame) -> None:
+        if self.checkpoint is None:
+            raise UserError(
+                "text/tokenizer needs to know which tokenizer: neither it nor its backbone names a checkpoint",
+                next="give the processor `checkpoint: NAME`, or use `processor: text/train-bpe`",
+            )
+        from .checkpoints import load_tokenizer
+
+        found = load_tokenizer(self.checkpoint)
+        self._keep(Tokenizer.from_str(found.backend_tokenizer.to_str()), found.pad_token_id, found.unk_token_id)
+
+
+class TrainBpeProcessor(TokensProcessor):
+    """text/train-bpe. The same training rows give the same tokens."""
+
+    def __init__(self, config: TrainBpeConfig, backbone_config: Any = None) -> None:
+        self.config = config
+        self.options = config
+
+    def fit(self, cells: pd.DataFrame) -> None:
+        from .bpe import train
+
+        texts = [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
+        if not any(any(column) for column in texts):
+            raise DataError(
+                "there is no text in the training rows", where=f"columns {', '.join(map(str, cells.columns))}"
+            )
+        tokenizer = train((text for column in texts for text in column), self.options)
+        self._keep(tokenizer, tokenizer.token_to_id("[PAD]"), None)

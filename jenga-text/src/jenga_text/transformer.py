@@ -1,0 +1,150 @@
+"""text/transformer: an encoder of transformers' AutoModel, without its padding, over rows of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jenga_core.contracts import Array, Backbone, Features
+from jenga_core.errors import UserError
+
+from . import layers
+from .checkpoints import config_of, load_config, load_encoder
+from .config import TransformerConfig
+from .layout import Layout, positions, rows_alone, windows
+from .pooling import Pooling
+from .unpadded import KNOWN, Sequences, register
+
+AT_ONCE = 32768  # tokens of windows that are read together when nothing is trained: bounds memory on very long rows
+DROPOUTS = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "hidden_dropout")
+
+
+class Transformer(nn.Module, Backbone):
+    """Takes `ids` and `mask` [B, T], `types` [B, T] where the tokenizer has them, `lead` [B] where rows are not cut.
+
+    Model types of `unpadded.KNOWN` read the real tokens of a batch as one flat sequence; others read padded rows. A row
+    longer than `window` is read in windows; each of its tokens comes from the window that shows most on both its sides.
+    """
+
+    def __init__(
+        self, config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.options, self.tail = config, int(facts["tail"])
+        self.encoder = _encoder(config, facts, saved)
+        described = self.encoder.config
+        if described.vocab_size < facts["vocabulary"]:
+            raise UserError(
+                f"the tokenizer has {facts['vocabulary']:,} tokens, the encoder knows {described.vocab_size:,}",
+                where="text/transformer",
+                next="leave the tokenizer's `checkpoint` out, so that it is the encoder's own",
+            )
+        self.out_dim = int(described.hidden_size)
+        self.flat = described.model_type in KNOWN
+        self.pads = not self.flat
+        self.with_types = int(getattr(described, "type_vocab_size", 0) or 0) >= int(facts["types"]) > 1
+        self.first_position = layers.first_position(self.encoder)
+        self.window = layers.window(self.encoder, config.window, self.first_position)
+        self.overlap = min(config.overlap, self.window // 2)
+        self.pool = Pooling(config.pooling, self.out_dim)
+        layers.freeze(self.encoder, config.freeze)
+        if config.gradient_checkpointing:
+            self.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
+    def saved(self) -> Mapping[str, Any]:
+        """The Hugging Face configuration, without the places and versions that it came with."""
+        return {"architecture": {k: v for k, v in self.encoder.config.to_dict().items() if not k.startswith("_")}}
+
+    def learning_rates(self, default: float) -> Mapping[str, float]:
+        rates = layers.rates(self.encoder, self.options.learning_rate or default, self.options.layer_decay)
+        return {f"encoder.{name}": rate for name, rate in rates.items()}
+
+    def forward(self, **data: Tensor) -> Features:
+        ids, mask = data["ids"], data["mask"]
+        layout = self._layout(mask, data.get("lead"))
+        flat = self._read(ids, data.get("types") if self.with_types else None, layout)
+        back = self._move(layout.back, ids)
+        real = self._move(np.flatnonzero(mask.cpu().numpy()), ids)
+        tokens = flat.new_zeros((mask.numel(), self.out_dim)).index_copy(0, real, flat.index_select(0, back))
+        tokens = tokens.view(*mask.shape, self.out_dim)
+        return Features(tokens, mask, self.pool(tokens, mask, self._first(flat, layout, len(ids))))
+
+    def _layout(self, mask: Tensor, lead: Tensor | None) -> Layout:
+        lengths: Array = mask.sum(dim=1).cpu().numpy()
+        if lengths.max(initial=0) <= self.window:
+            return rows_alone(lengths, mask.shape[1])
+        starts = np.full(len(lengths), 1) if lead is None else lead.cpu().numpy()
+        return windows(lengths, mask.shape[1], starts, tail=self.tail, window=self.window, overlap=self.overlap)
+
+    def _first(self, flat: Tensor, layout: Layout, rows: int) -> Tensor:
+        """The first token of each row; of a row in windows the mean of theirs. [B, D]"""
+        first = flat.index_select(0, self._move(layout.starts, flat))
+        if len(layout.row) == rows:
+            return first
+        share = self._move(1 / np.bincount(layout.row, minlength=rows)[layout.row], flat).to(flat.dtype)
+        return flat.new_zeros((rows, self.out_dim)).index_add(0, self._move(layout.row, flat), first * share[:, None])
+
+    def _read(self, ids: Tensor, types: Tensor | None, layout: Layout) -> Tensor:
+        """Hidden states [N, D] of the tokens that `layout` lists."""
+        source = self._move(layout.source, ids)
+        flat_ids = ids.reshape(-1).index_select(0, source)
+        flat_types = None if types is None else types.reshape(-1).index_select(0, source)
+        if self.training or layout.lengths.sum() <= AT_ONCE or len(layout.lengths) == 1:
+            return self._encode(flat_ids, flat_types, layout.lengths)
+        group = np.cumsum(layout.lengths) // AT_ONCE
+        cuts = np.flatnonzero(np.diff(group)) + 1
+        found, at = [], 0
+        for lengths in np.split(layout.lengths, cuts):
+            end = at + int(lengths.sum())
+            found.append(self._encode(flat_ids[at:end], None if flat_types is None else flat_types[at:end], lengths))
+            at = end
+        return torch.cat(found)
+
+    def _encode(self, ids: Tensor, types: Tensor | None, lengths: Array) -> Tensor:
+        layout = Layout(np.zeros(0), lengths, np.zeros(0), np.zeros(0))
+        within, longest = positions(layout), int(lengths.max())
+        even = bool((lengths == longest).all())
+        place = self._move(np.repeat(np.arange(len(lengths)) * longest, lengths) + within, ids)
+        mask = None if even else self._move(np.arange(longest) < lengths[:, None], ids)
+        sequences = Sequences(place, len(lengths), longest, mask)
+        data = {} if types is None else {"token_type_ids": types}
+        if self.flat:
+            data = {name: value[None] for name, value in {"input_ids": ids, **data}.items()}
+            where = self._move(within + self.first_position, ids)[None]
+            hidden: Tensor = self.encoder(**data, position_ids=where, sequences=sequences).last_hidden_state
+            return hidden[0]
+        data = {name: sequences.padded(value) for name, value in {"input_ids": ids, **data}.items()}
+        return sequences.flat(self.encoder(**data, attention_mask=mask).last_hidden_state)
+
+    @staticmethod
+    def _move(array: Array, like: Tensor) -> Tensor:
+        return torch.from_numpy(array).to(like.device, non_blocking=True)
+
+
+def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None) -> Any:
+    """The model of transformers: rebuilt from what was saved, loaded from a checkpoint, or with new weights."""
+    from transformers import AutoModel
+
+    if saved is not None:
+        described = config_of(saved["architecture"])
+    elif config.checkpoint is not None:
+        described = load_config(config.checkpoint)
+    else:
+        given = {"vocab_size": facts["vocabulary"], "pad_token_id": facts["pad"]}
+        described = config_of({**given, **(config.architecture or {})})
+    if config.dropout is not None:
+        for name in DROPOUTS:
+            if hasattr(described, name):
+                setattr(described, name, config.dropout)
+    attention = register() if described.model_type in KNOWN else None
+    if saved is None and config.checkpoint is not None:
+        model = load_encoder(config.checkpoint, described, attention)
+    else:
+        model = cast(Any, AutoModel).from_config(described, attn_implementation=attention, dtype=torch.float32)
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # a layer that nothing here uses would be saved, counted and never trained
+    return model
