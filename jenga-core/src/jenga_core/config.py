@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SerializeAsAny, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 
 class Section(BaseModel):
@@ -26,6 +36,10 @@ class ComponentConfig(Section):
     def example(cls) -> Self:
         """The smallest instance that works offline; the conformance kit builds every component from it."""
         return cls()
+
+
+class BalancingConfig(ComponentConfig):
+    """Base of the options of hooks that weigh tasks against each other: a run has one at most, a task alone none."""
 
 
 class TaskConfig(ComponentConfig):
@@ -302,6 +316,14 @@ class RunConfig(Section):
         if "loss" in self.tasks:
             raise ValueError("a task may not be called 'loss': `monitor: loss` means the sum over tasks")
         return self
+
+    @field_validator("hooks")
+    @classmethod
+    def _one_balancing(cls, hooks: list[ComponentConfig]) -> list[ComponentConfig]:
+        kinds = [options.kind for options in hooks if isinstance(options, BalancingConfig)]
+        if len(kinds) > 1:
+            raise ValueError(f"{len(kinds)} hooks balance the tasks: {', '.join(kinds)}; keep one of them")
+        return hooks
 
     def inputs_of(self, table: str) -> dict[str, InputConfig]:
         return {k: v for k, v in self.inputs.items() if v.data == table}

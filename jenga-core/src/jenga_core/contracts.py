@@ -225,6 +225,7 @@ class Task(Protocol):
     """
 
     fuse: bool = True
+    conditioned: bool = True
     explains: str | None = None
 
     def __init__(self, config: Any) -> None: ...
