@@ -19,8 +19,9 @@ from ..drift import References, trained_on
 from ..labels import Labels
 from .baselines import unlabelled_baselines
 from .config import OneClassConfig, OutlierConfig, UnlabelledConfig
-from .heads import OneClassHead, OutlierHead
-from .metrics import AlertMetrics, KnownMetrics
+from .heads import VOTES, OneClassHead, OutlierHead
+from .metrics import KnownMetrics, RateMetrics
+from .pyod import require_pyod
 from .scores import Scores
 
 Array = np.ndarray[Any, Any]
@@ -37,6 +38,7 @@ class UnlabelledTask(Task):
     """
 
     fuse = False  # a detector reads the inputs that fit it, each on its own
+    conditioned = False  # and as they are: it is fitted once, before training could move them
 
     def __init__(self, config: UnlabelledConfig) -> None:
         self.config = config
@@ -45,6 +47,11 @@ class UnlabelledTask(Task):
         self.scores: Scores | None = None
         self.alerts = AlertRule.of(config.threshold)
         self.drift = References()
+
+    @property
+    def votes(self) -> list[float]:
+        """The weight of each column of raw scores."""
+        return [1.0]
 
     def fit(self, cells: pd.DataFrame) -> None:
         if self.config.target is None:
@@ -69,8 +76,8 @@ class UnlabelledTask(Task):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.labels = None if state["labels"] is None else Labels.read(state["labels"])
-        self.known = (state["known"][0], state["known"][1])
-        self.alerts, self.drift = AlertRule.read(state["alerts"]), References.read(state["drift"])
+        self.known, self.alerts = (state["known"][0], state["known"][1]), AlertRule.read(state["alerts"])
+        self.drift = References.read(state["drift"])
         self.scores = None if state["scores"] is None else Scores.read(state["scores"])
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
@@ -113,11 +120,14 @@ class UnlabelledTask(Task):
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
         """Fit the detector's buffers on training rows; after a resume they came with the checkpoint."""
+        require_pyod(self.config.pyod)
         name = next(name for name, task in run.data.parts.tasks.items() if task is self)
         table = run.data.tables[self.config.data]
-        held = self._held_out(np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")])
+        told = self._told(np.asarray(table.targets[name].columns["y"]))
+        held = told[table.labelled(name, "validation")]
         self.alerts = counted(self.alerts, run, self.config.data)
-        require_held_out(int(held.sum()), self.alerts)
+        self.alerts.require(held)
+        require_held_out(int((held == 0).sum()))
         self.drift = trained_on(run, name, self.config.data, labelled=False)
         head = run.model.heads[name]
         for unread in [i for i in run.config.inputs_of(self.config.data) if i not in head.inputs]:
@@ -126,33 +136,14 @@ class UnlabelledTask(Task):
             return
         rng = np.random.default_rng(run.config.seed)
         rows = table.labelled(name, "train")
-        rows = rows[self._held_out(np.asarray(table.targets[name].columns["y"])[rows])]
+        rows = rows[told[rows] == 0]
         if len(rows) > FITTED_ON:
             rows = np.sort(rng.choice(rows, FITTED_ON, replace=False))
         head.fit(_rows(run, head, self.config.data, rows), rng)
 
-    def _held_out(self, y: Array) -> Array:
-        """Which rows stand for the normal: all, or where labels may be used, those not known to be anomalies."""
-        return y != 1 if self.config.labels == "few" else np.ones(len(y), dtype=bool)
-
-    def calibrate(self, output: Columns, target: Columns) -> None:
-        """Fit the ranks, and the threshold where it is a rate. Labels are not looked at unless they are `few`."""
-        held = self._held_out(np.asarray(target["y"]))
-        raw = np.asarray(output["raw"])[held]
-        if not len(raw):
-            return
-        if len(raw) > 1 and (raw == raw[0]).all():
-            raise DataError(
-                "the detector gives every validation row the same score: it has collapsed, or the columns hold one value",
-                next="look at the columns; another seed or a smaller learning_rate may help",
-            )
-        self.scores = Scores.fit(raw)
-        scores = self.scores.apply(raw).astype(np.float32)
-        every = np.zeros(len(scores), dtype=np.int64)  # held-out rows count as normal
-        self.alerts, self.drift = self.alerts.calibrated(scores, every), self.drift.scored(scores, every)
-
-    def _choose(self, scores: Array) -> float:
-        return self.alerts.choose(scores, np.zeros(len(scores)))
+    def _told(self, y: Array) -> Array:
+        """What may be known of rows: 1 = anomaly, 0 = taken as normal, which is every row unless labels are `few`."""
+        return (y == 1).astype(np.int64) if self.config.labels == "few" else np.zeros(len(y), dtype=np.int64)
 
     def truth(self, frame: pd.DataFrame) -> tuple[Array, Array]:
         """(int64 [N] with 1 = anomaly, bool [N] = is of use) of new rows, for a threshold that is set on them.
@@ -162,6 +153,21 @@ class UnlabelledTask(Task):
         if self.labels is None:
             return np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=bool)
         return self.labels.encode(frame[self.labels.column])
+
+    def calibrate(self, output: Columns, target: Columns) -> None:
+        """Fit the ranks, and the threshold where it is a rate. Labels are not looked at unless they are `few`."""
+        told, raw = self._told(np.asarray(target["y"])), np.asarray(output["raw"])
+        held = raw[told == 0]
+        if not len(held):
+            return
+        if len(held) > 1 and (held == held[0]).all():
+            raise DataError(
+                "the detector gives every validation row the same score: it has collapsed, or the columns hold one value",
+                next="look at the columns; another seed or a smaller learning_rate may help",
+            )
+        self.scores = Scores.fit(held, self.votes)
+        scores = self._scored(raw)
+        self.alerts, self.drift = self.alerts.calibrated(scores, told), self.drift.scored(scores, told)
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Columns label (as the data spell it, where they do), score, threshold."""
@@ -175,20 +181,22 @@ class UnlabelledTask(Task):
 
     def metrics(self) -> Metrics:
         if self.labels is None:
-            return AlertMetrics()
-        return KnownMetrics((str(self._words[0]), str(self._words[1])), self.alerts.threshold)
+            return RateMetrics()
+        return KnownMetrics((str(self._words[0]), str(self._words[1])), self.alerts)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
         """Detectors without labels, ranked and alerting as the model does; with labels in training also the two with."""
-        return unlabelled_baselines(
-            seed, known=self.known, held_out=self._held_out, choose=self._choose, threshold=self.alerts.threshold
-        )
+        return unlabelled_baselines(seed, self.alerts, self.config.pyod, told=self._told, known=self.known)
 
 
 class OutlierTask(UnlabelledTask):
     """security/outlier: the mean of three views of a row (`heads.OutlierHead`)."""
 
     config: OutlierConfig
+
+    @property
+    def votes(self) -> list[float]:
+        return [VOTES[member] for member in self.config.members]
 
     def head(self, context: HeadContext) -> nn.Module:
         return OutlierHead(context, self.config.members)
@@ -203,9 +211,8 @@ class OneClassTask(UnlabelledTask):
         return OneClassHead(context)
 
 
-def require_held_out(rows: int, alerts: AlertRule) -> None:
-    """DataError where ranks and threshold have too few validation rows to rest on."""
-    alerts.require(np.zeros(rows))
+def require_held_out(rows: int) -> None:
+    """DataError where ranks have no validation row to rest on."""
     if rows == 0:
         raise DataError(
             "scores are ranks among validation rows, and there are none",
