@@ -17,6 +17,7 @@ from jenga_core.errors import DataError, UserError
 
 from .cells import texts_of
 from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
+from .places import whole_letters
 from .rows import Template, assemble
 
 AT_ONCE = 1024  # texts handed to the tokenizer together: bounds memory, feeds all of its threads
@@ -31,6 +32,7 @@ class TokensProcessor(Processor):
 
     config: TokensConfig
     tokenizer: Any = None
+    columns: tuple[str, ...] = ()  # those it was fitted on: tasks find the column of a text by its name
     pad = 0
     unknown: int | None = None
 
@@ -60,7 +62,9 @@ class TokensProcessor(Processor):
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         columns = [self._tokens(texts_of(cells.iloc[:, at], str(cells.columns[at]))) for at in range(cells.shape[1])]
-        rows = assemble([ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length)
+        rows = assemble(
+            [ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length
+        )
         present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
         return Encoded(
             {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead},
@@ -80,7 +84,8 @@ class TokensProcessor(Processor):
                 places.append(np.asarray(made.offsets, dtype=np.int32).reshape(-1, 2))
         starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
         every = np.concatenate(ids) if ids else np.zeros(0, np.int32)
-        return Ragged(every, starts), np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+        found = np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+        return Ragged(every, starts), whole_letters(found, texts, starts)
 
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
@@ -124,6 +129,7 @@ class TokenizerProcessor(TokensProcessor):
             )
         from .checkpoints import load_tokenizer
 
+        self.columns = tuple(map(str, cells.columns))
         found = load_tokenizer(self.checkpoint)
         self._keep(Tokenizer.from_str(found.backend_tokenizer.to_str()), found.pad_token_id, found.unk_token_id)
 
@@ -138,8 +144,11 @@ class TrainBpeProcessor(TokensProcessor):
     def fit(self, cells: pd.DataFrame) -> None:
         from .bpe import train
 
+        self.columns = tuple(map(str, cells.columns))
         texts = [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
         if not any(any(column) for column in texts):
-            raise DataError("there is no text in the training rows", where=f"columns {', '.join(map(str, cells.columns))}")
+            raise DataError(
+                "there is no text in the training rows", where=f"columns {', '.join(map(str, cells.columns))}"
+            )
         tokenizer = train((text for column in texts for text in column), self.options)
         self._keep(tokenizer, tokenizer.token_to_id("[PAD]"), None)
