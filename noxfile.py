@@ -151,6 +151,7 @@ def bench(session: nox.Session) -> None:
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
         session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/smd_nab.py", *session.posargs, env=env)
     else:
         session.warn("JENGA_BENCH_DATA is not set: benchmarks on real data were left out")
 
