@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
+EXTRAS = ["jenga-security[pcap]"]  # light enough to be tested with everything else
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
 ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
 
@@ -41,7 +42,7 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, *ORACLES, "tensorboard", editable=True)  # a tracker, tried for real
+    install(session, *PACKAGES, *EXTRAS, *TESTING, *ORACLES, "tensorboard", editable=True)  # a tracker, tried for real
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 

@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 import jenga_core
+from jenga_core.cli import app
 from jenga_core.errors import DataError, JengaError
+from jenga_security.examples.flows import flows
 from jenga_security.outliers.config import OneClassConfig, OutlierConfig
 from jenga_security.outliers.forest import IsolationForest
 from jenga_security.outliers.task import OneClassTask, OutlierTask
@@ -248,3 +251,35 @@ def test_alert_budgets_and_recalibration(run, tmp_path):
     y, known = live.truth(pd.DataFrame({"label": [0, 1, None]}))
     assert y[:2].tolist() == [0, 1]
     assert known.tolist() == [True, True, False]
+
+
+@pytest.mark.slow
+def test_a_budget_is_kept_and_changed_and_drift_is_told_without_labels(tmp_path):
+    frame = flows(1500, 3).drop(columns="label")
+    section = {
+        "data": {"flows": {"split": {"validation": 0.3, "test": 0.1}}},
+        "inputs": {"flow": {"exclude": ["started", "host"], "processor": "security/table"}},
+        "backbones": {"net": {"kind": "security/autoencoder", "width": 8}},
+        "tasks": {
+            "odd": {"kind": "security/outlier", "threshold": {"alert_budget": {"per_day": 5, "rows_per_day": 100}}}
+        },
+        "train": {"epochs": 1, "batch_size": 128, "bootstrap": 0, "baselines": False},
+    }
+    folder = jenga_core.train(section, data=frame, output=tmp_path / "run", quiet=True, report=False).folder
+    task = jenga_core.load(folder).parts.tasks["odd"]
+    assert task.alerts.rate == 0.05
+    assert task.drift.normal is None
+    assert task.alerts.normal.rows == 450
+    old = task.alerts.threshold
+    new = flows(600, 4).drop(columns="label")
+    new.to_csv(tmp_path / "new.csv", index=False)
+    for arguments in (["--per-day", "2"], [str(tmp_path / "new.csv")]):
+        result = CliRunner().invoke(app, ["calibrate", str(folder), *arguments])
+        assert result.exit_code == 0, result.output
+    rule = jenga_core.load(folder).parts.tasks["odd"].alerts
+    assert (rule.rate, rule.normal.rows) == (0.02, 600)
+    assert old != rule.threshold
+    assert CliRunner().invoke(app, ["drift", str(folder), str(tmp_path / "new.csv")]).exit_code == 0
+    assert "nothing is labelled normal" in str(
+        CliRunner().invoke(app, ["drift", str(folder), str(tmp_path / "new.csv"), "--normal"]).exception
+    )

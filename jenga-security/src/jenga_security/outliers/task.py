@@ -127,7 +127,7 @@ class UnlabelledTask(Task):
         self.alerts = counted(self.alerts, run, self.config.data)
         self.alerts.require(held)
         require_held_out(int((held == 0).sum()))
-        self.drift = References(trained_on(run, name, self.config.data).every)
+        self.drift = trained_on(run, name, self.config.data, labelled=False)
         head = run.model.heads[name]
         for unread in [i for i in run.config.inputs_of(self.config.data) if i not in head.inputs]:
             run.note(f"task {name} does not read input {unread!r}: its backbone is of another kind")
@@ -145,9 +145,12 @@ class UnlabelledTask(Task):
         return (y == 1).astype(np.int64) if self.config.labels == "few" else np.zeros(len(y), dtype=np.int64)
 
     def truth(self, frame: pd.DataFrame) -> tuple[Array, Array]:
-        """(int64 [N] with 1 = anomaly, bool [N] = has a label) of new rows, for a threshold that is set on them."""
+        """(int64 [N] with 1 = anomaly, bool [N] = is of use) of new rows, for a threshold that is set on them.
+
+        Without a column of labels every row counts as normal.
+        """
         if self.labels is None:
-            raise DataError("the task has no `target`, so that no row has a label", next="--normal takes all as normal")
+            return np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=bool)
         return self.labels.encode(frame[self.labels.column])
 
     def calibrate(self, output: Columns, target: Columns) -> None:
