@@ -154,6 +154,7 @@ def bench(session: nox.Session) -> None:
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
         session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/smd_nab.py", *session.posargs, env=env)
         session.install("-c", CONSTRAINTS, MINILM)
         session.run("python", "benchmarks/text_vs_hf.py", *session.posargs, env=env)
     else:
