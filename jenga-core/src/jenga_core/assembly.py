@@ -44,7 +44,7 @@ def load_tables(
         raise UserError(f"data given for unknown table {unknown[0]!r}", allowed=list(config.data))
     tables = {}
     for name, section in config.data.items():
-        labels = [c for t in config.tasks_of(name).values() for c in t.columns()]
+        labels = [c for t in config.tasks_of(name).values() for c in t.label_columns()]
         stratify = section.split.column or (labels[0] if labels else None)
         tables[name] = load_table(
             name,

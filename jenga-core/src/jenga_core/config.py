@@ -51,8 +51,12 @@ class TaskConfig(ComponentConfig):
     weight: float = Field(default=1.0, ge=0, description="factor of this task's loss in the sum of all tasks")
 
     def columns(self) -> list[str]:
-        """The columns of the table that this task reads: checked against the file's header, never used as features."""
+        """The columns of the table that this task reads: checked against the file's header."""
         return []
+
+    def label_columns(self) -> list[str]:
+        """Those of them that hold the answer, all unless said otherwise: never used as features."""
+        return self.columns()
 
 
 class TargetConfig(TaskConfig):
@@ -336,7 +340,7 @@ class RunConfig(Section):
         section = self.inputs[name]
         if section.columns is not None:
             return list(section.columns)
-        taken = {c for t in self.tasks_of(section.data).values() for c in t.columns()} | set(section.exclude)
+        taken = {c for t in self.tasks_of(section.data).values() for c in t.label_columns()} | set(section.exclude)
         split = self.data[section.data].split
         if split.column and split.by in ("group", "time"):
             taken.add(split.column)
