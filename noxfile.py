@@ -152,7 +152,9 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
     session.run("python", "benchmarks/multitask.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
+        session.install("lightgbm")
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/fraud_iot.py", *session.posargs, env=env)
         session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
         session.run("python", "benchmarks/smd_nab.py", *session.posargs, env=env)
         session.install("-c", CONSTRAINTS, MINILM)
