@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .card import write_card
 from .evaluation import Judgement, Score, Scores
 from .figures import Curve, Figure, Line
+from .files import publish
 from .markup import Html, element, join, number, page, table
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def write_report(
         _settings(manifest, config),
     ]
     path = Path(folder) / "report.html"
-    path.write_text(page(f"{project}: report", *body), encoding="utf-8", errors="replace")
+    publish(path, page(f"{project}: report", *body).encode(errors="replace"))
     return path
 
 
