@@ -13,6 +13,7 @@ from jenga_core.errors import DataError
 from jenga_security.columns import FIRST, MISSING, UNSEEN, bucket
 from jenga_security.config import TableConfig
 from jenga_security.processors import TableProcessor
+from jenga_security.scaling import Quantiles
 
 RNG = np.random.default_rng(0)
 ALL = slice(None)
@@ -444,3 +445,35 @@ def test_what_was_detected_is_told():
     assert categories == "categories: kind (2)"
     processor.fit(wide[["kind"]])
     assert processor.notes() == ["categories: kind (2)"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40, unique=True),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=40),
+    st.randoms(use_true_random=False),
+)
+def test_quantiles_are_those_of_numpy_to_the_last_bit(points, values, random):
+    points = sorted(points)
+    scores = sorted(random.gauss(0, 1) for _ in points)
+    values = np.array([*values, *points, *np.nextafter(points, np.inf)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = Quantiles(tuple(points), tuple(scores)).apply(values)
+        want = np.interp(values, points, scores)
+    assert found.tobytes() == want.tobytes()
+
+
+def test_the_reference_of_explanations_is_one_feature_per_name():
+    cells = table(60)
+    cells["at"] = pd.date_range("2026-01-31", periods=60, freq="h")
+    cells.loc[3, ["bytes", "at"]] = None
+    processor = fitted(cells, dates=["at"])
+    data = processor.collate(processor.encode(cells), np.arange(4), "evaluate", RNG)
+    reference = processor.reference(data)
+    names = reference.columns["numbers"]
+    assert names == ["bytes", "port", "encrypted", "bytes", *["at"] * 6]
+    assert reference.data["numbers"].shape == data["numbers"].shape == (4, len(names))
+    middle = pd.DataFrame({column.name: [column.median] for column in processor.numbers})
+    encoded = numbers(processor.encode(middle.assign(protocol="tcp", at="2026-02-01")))
+    np.testing.assert_allclose(reference.data["numbers"][0, :4], encoded[0, :4], rtol=1e-5)
+    assert reference.data["numbers"][0, 4:8].tolist() == [0.0] * 4

@@ -149,9 +149,11 @@ class Backbone(Protocol):
 
     `saved` is what `saved()` returned when the model folder was written: enough to build the same architecture without
     any file that is not in the folder. `None` on the first build.
+    `pads = False` says that padding costs it nothing: batches are then random rows, not rows of similar lengths.
     """
 
     out_dim: int
+    pads: bool = True
 
     def forward(self, **data: Tensor) -> Features: ...
 
@@ -223,6 +225,7 @@ class Task(Protocol):
     """
 
     fuse: bool = True
+    conditioned: bool = True
     explains: str | None = None
 
     def __init__(self, config: Any) -> None: ...

@@ -16,7 +16,7 @@ from jenga_core.errors import DataError, nearest
 from . import cells as read
 from .columns import FIRST, MISSING, UNSEEN, Categories, Column, Hashed, Numbers, read_column
 from .config import TableConfig
-from .dates import PARTS, Dates
+from .dates import Dates
 from .detection import detect, told
 
 Array = np.ndarray[Any, Any]
@@ -100,18 +100,18 @@ class TableProcessor(Processor):
         return {"numbers": torch.from_numpy(numbers[rows]), "categories": torch.from_numpy(taken)}  # type: ignore[index]
 
     def reference(self, data: Mapping[str, Tensor]) -> Reference:
-        """Every number and time at its training median, none missing, and every category in the bucket of unseen ones.
-
-        Hours and weekdays are in the middle of their circles, as those of a missing time are.
+        """Every number at its training median, none missing, a time at the middle of the day's and the week's circle, and
+        every category in the bucket of unseen ones.
         """
-        at = [_median(column) for column in self.numbers]
-        names = [column.name for column in self.numbers] + [c.name for c in self.numbers if c.indicator]
-        at += [0.0] * (len(names) - len(at))
-        for dates in self.dates:
-            at += [0.0] * (len(PARTS) - 1) + [_median(dates)] + [0.0] * dates.indicator
-            names += [dates.name] * len(dates.names)
-        numbers = torch.tensor(at, device=data["numbers"].device).expand_as(data["numbers"])
-        given = {"numbers": numbers, "categories": torch.full_like(data["categories"], UNSEEN)}
+        indicators = [column.name for column in self.numbers if column.indicator]
+        of_numbers, of_dates = [c.middle for c in self.numbers], [c.middle for c in self.dates]
+        numbers = torch.tensor(np.concatenate([*of_numbers, np.zeros(len(indicators)), *of_dates]))
+        given = {
+            "numbers": numbers.to(data["numbers"]).expand_as(data["numbers"]),
+            "categories": torch.full_like(data["categories"], UNSEEN),
+        }
+        names = [column.name for column in self.numbers] + indicators
+        names += [column.name for column in self.dates for _ in column.names]
         return Reference(given, {"numbers": names, "categories": self._category_names})
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
@@ -193,11 +193,6 @@ class TableProcessor(Processor):
                 column=name,
                 next="complete the data, or set `missing: impute`",
             )
-
-
-def _median(column: Numbers | Dates) -> float:
-    """Of the training cells, as the network sees it."""
-    return float(column.scale.apply(np.array([column.median]))[0])
 
 
 def _some(names: list[str]) -> str:

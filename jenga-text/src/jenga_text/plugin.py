@@ -35,4 +35,11 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             accepts=TOKENS,
             summary="Any encoder that transformers' AutoModel loads, pretrained or with new weights",
         ),
+        BackboneSpec(
+            name="conv",
+            factory="jenga_text.conv:Conv",
+            config="jenga_text.config:ConvConfig",
+            accepts=TOKENS,
+            summary="A small, fast encoder of convolutions with new weights, for CPUs",
+        ),
     ]

@@ -118,7 +118,8 @@ class PartWriter:
     def write(self, table: pa.Table, unusual: Mapping[str, int]) -> None:
         if self._writer is None:
             self._writer = parquet.ParquetWriter(self.path, table.schema)
-        self._writer.write_table(table.cast(self._writer.schema))
+        same = table.schema.equals(self._writer.schema)
+        self._writer.write_table(table if same else table.cast(self._writer.schema))
         self.rows += table.num_rows
         self.unusual.update(unusual)
 

@@ -105,10 +105,10 @@ def _scored(predictor: Predictor, name: str, live: Any, data: Path, normal: bool
     if normal:
         y, known = np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=bool)
     else:
-        lacking = [c for c in predictor.config.tasks[name].columns()[:1] if c not in frame.columns]
-        if lacking:
+        label = getattr(predictor.config.tasks[name], "target", None)
+        if label is not None and label not in frame.columns:
             raise UserError(
-                f"has no label column {lacking[0]!r}", where=str(data), next="if all its rows are normal: --normal"
+                f"has no label column {label!r}", where=str(data), next="if all its rows are normal: --normal"
             )
         y, known = live.truth(frame)
     used = known & np.isfinite(scores)
