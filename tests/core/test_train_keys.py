@@ -412,9 +412,10 @@ def test_deterministic_refuses_what_is_not_and_is_gone_in_the_next_run(tmp_path:
 def test_every_key_of_the_section_is_spoken_of_here() -> None:
     """A new key fails this until it has a test."""
     tested = {
-        "epochs", "explanations", "max_steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip_norm", "schedule",
+        "epochs", "max_steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip_norm", "schedule",
         "precision", "device", "evaluate", "evaluate_batch_size", "monitor", "deterministic", "log_every", "trackers",
         "bootstrap", "baselines", "batch_tokens",
+        "explanations",  # test_importance.py
         "sampling",  # test_sampling.py, test_contract.py
         "checkpoint",  # test_resume.py
     }  # fmt: skip
