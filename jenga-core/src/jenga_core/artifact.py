@@ -10,6 +10,7 @@ manifest.json          written last: a folder without it is not a model
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -55,6 +56,7 @@ class _Form(BaseModel):
     plugins: dict[str, _Owner]
     data: dict[str, _Data]
     seen_absent: dict[str, bool]
+    states: dict[str, str] = {}
 
 
 def save_weights(folder: Path, model: nn.Module) -> None:
@@ -120,6 +122,33 @@ def read_state(folder: Path, name: str) -> dict[str, Any]:
     return value
 
 
+def place(manifest: Mapping[str, Any], name: str) -> str:
+    """Where the state `name` ("tasks/threat") lies, without ending: under its own name until `amend` has replaced it."""
+    return str(manifest.get("states", {}).get(name, name))
+
+
+def amend(folder: Path, states: Mapping[str, Mapping[str, Any]], note: str) -> None:
+    """Replace states of a whole model folder, all or none, and add `note` to its manifest.
+
+    New states are written under new names; the manifest, written last, makes them the ones that count. Whatever
+    interrupts this leaves the folder as it was or as it is to be. The replaced files stay until the next amendment,
+    for whoever has just read the old manifest.
+    """
+    manifest = verify(folder)
+    files, moved = dict(manifest["files"]), dict(manifest.get("states", {}))
+    for name, value in states.items():
+        old = f"{place(manifest, name)}.json"
+        for stale in [folder / f"{name}.json", *folder.glob(f"{name}-*.json")]:
+            if str(stale.relative_to(folder)) not in files:
+                stale.unlink(missing_ok=True)
+        digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        moved[name] = f"{name}-{digest[:12]}"
+        files.pop(old, None)
+        files[f"{moved[name]}.json"] = publish_json(folder / f"{moved[name]}.json", dict(value))
+    changed = {"states": moved, "files": files, "notes": [*manifest.get("notes", []), note]}
+    publish_json(folder / MANIFEST, {**manifest, **changed})
+
+
 def seal(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest over everything that lies in the folder now; the last act of a run."""
     for leftover in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
@@ -178,7 +207,7 @@ def verify(folder: Path, *, may_lack: Collection[str] = ()) -> dict[str, Any]:
 def check_listed(folder: Path, manifest: Mapping[str, Any], config: RunConfig) -> None:
     """The manifest must answer for every state that the config calls for and for every table."""
     states = {"backbones": list(config.backbones), "processors": list(config.inputs), "tasks": list(config.tasks)}
-    needed = [f"{family}/{name}.json" for family, names in states.items() for name in names]
+    needed = [f"{place(manifest, f'{family}/{name}')}.json" for family, names in states.items() for name in names]
     lost = [n for n in needed if n not in manifest["files"]] + [t for t in config.data if t not in manifest["data"]]
     if lost:
         raise ArtifactError(f"its manifest does not list {lost[0]}", where=str(folder))

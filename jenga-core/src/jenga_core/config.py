@@ -263,6 +263,11 @@ class TrainConfig(Section):
     bootstrap: int = Field(
         default=500, ge=0, description="resamples for the confidence intervals of test metrics; 0: none"
     )
+    explanations: bool = Field(
+        default=True,
+        description="what each column is worth, and a few test rows with reasons, in the report (which then shows "
+        "their cells)",
+    )
     baselines: bool = Field(default=True, description="fit a trivial and a strong classical baseline beside the model")
 
 
@@ -282,6 +287,11 @@ class RunConfig(Section):
         default=None, description="how several inputs of a table are joined; default core/concat"
     )
     tasks: dict[str, SerializeAsAny[TaskConfig]] = Field(min_length=1, description="named tasks")
+    conditioning: Literal["none", "attention", "concat", "gated"] = Field(
+        default="none",
+        description="how a task's learned vector moves the shared features before its head; attention: it reads the "
+        "tokens; gated: and each token lets in a share of that; concat: it is appended to each token",
+    )
     train: TrainConfig = Field(default_factory=TrainConfig, description="the training loop")
     hooks: list[SerializeAsAny[ComponentConfig]] = Field(
         default_factory=list, description="loop hooks, called in this order"

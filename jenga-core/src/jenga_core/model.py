@@ -10,32 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .contracts import Backbone, Batch, Features, Task, View
-
-
-class Named(nn.Module):
-    """Modules under names that users chose. `nn.ModuleDict` refuses names such as "type", "keys" and "train"."""
-
-    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
-        super().__init__()
-        for name, module in modules.items():
-            self.add_module("_" + name, module)
-
-    def __getitem__(self, name: str) -> nn.Module:
-        module = self._modules["_" + name]
-        assert module is not None
-        return module
-
-    def __contains__(self, name: str) -> bool:
-        return "_" + name in self._modules
-
-    def __iter__(self) -> Iterator[str]:
-        return (name[1:] for name in self._modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def items(self) -> list[tuple[str, nn.Module]]:
-        return [(name, self[name]) for name in self]
+from .named import Named
 
 
 class Absent(nn.Module):
@@ -50,7 +25,8 @@ class Model(nn.Module):
     """One network for all tables of a run.
 
     `wiring`: table -> {input: name of its backbone}, in the config's order. `fusions`: table -> module, for tables with
-    several inputs. `declines`: tasks that see each input on its own.
+    several inputs. `declines`: tasks that see each input on its own. `conditioning`: task -> the layers that it shares with
+    others between body and head (`jenga_core.conditioning`).
     """
 
     def __init__(
@@ -60,6 +36,7 @@ class Model(nn.Module):
         fusions: Mapping[str, nn.Module],
         heads: Mapping[str, nn.Module],
         declines: frozenset[str] = frozenset(),
+        conditioning: Mapping[str, Mapping[str, nn.Module]] | None = None,
     ) -> None:
         super().__init__()
         self.wiring, self.declines = wiring, declines
@@ -68,6 +45,8 @@ class Model(nn.Module):
             (name, backbone) for inputs in wiring.values() if len(inputs) > 1 for name, backbone in inputs.items()
         ]
         self.absent = Named({name: Absent(int(backbones[backbone].out_dim)) for name, backbone in several})  # type: ignore[arg-type]
+        self._conditioning = {task: list(layers) for task, layers in (conditioning or {}).items()}
+        self.conditioning = Named({n: m for layers in (conditioning or {}).values() for n, m in layers.items()})
         self._scoring = False
         self._seen: tuple[Batch, dict[str, Features]] | None = None
 
@@ -106,6 +85,15 @@ class Model(nn.Module):
     def _token(self, name: str, like: Tensor) -> Tensor:
         """Rows without the only input of their table are never asked for: their place is zeros and is not read."""
         return self.absent[name].token if name in self.absent else like.new_zeros(like.shape[1])  # type: ignore[return-value]
+
+    def body(self, task: str, table: str) -> list[nn.Module]:
+        """What the loss of a task of that table can reach outside its head."""
+        inputs = self.wiring[table]
+        parts = [self.backbones[name] for name in dict.fromkeys(inputs.values())]
+        parts += [self.absent[name] for name in inputs if name in self.absent]
+        if table in self.fusions and task not in self.declines:
+            parts.append(self.fusions[table])
+        return parts + [self.conditioning[name] for name in self._conditioning.get(task, ())]
 
     def view(self, batch: Batch, *, fuse: bool = True) -> View:
         """What the heads of this batch see."""

@@ -142,12 +142,13 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
     counts = _counts(run, batches)
     total: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
+        last = i == len(batches) - 1
         run.hook.on_batch(run=run, batch=batch)
-        with run.accelerator.no_sync(wrapped) if i < len(batches) - 1 else nullcontext():
+        with nullcontext() if last else run.accelerator.no_sync(wrapped):
             losses = wrapped(batch, counts, 1 / len(batches))
             if losses:
                 loss = losses.pop("")
-                run.hook.backward(run=run, loss=loss, losses=losses)
+                run.hook.backward(run=run, loss=loss, losses=losses, last=last)
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)
@@ -318,6 +319,7 @@ def _restore(run: Run) -> None:
 
 def finish(run: Run, *, report: bool = True) -> None:
     """Set thresholds on validation rows, judge on test rows, write the model folder."""
+    from .explaining.judged import explained
     from .publishing import publish_run
 
     started = time.perf_counter()
@@ -338,6 +340,8 @@ def finish(run: Run, *, report: bool = True) -> None:
     made = judgements(
         run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed
     ) if run.rank == 0 else []  # fmt: skip
+    if options.explanations and report and made:
+        made = explained(run, made, scored[split], split)
     run.judgements = made
     for name in run.config.tasks if run.rank == 0 else ():
         if name not in [j.task for j in made]:

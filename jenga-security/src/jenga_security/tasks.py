@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 from jenga_core.api import hookimpl
 from jenga_core.builtin.baselines import binary_baselines
-from jenga_core.builtin.metrics import BinaryMetrics
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from jenga_core.errors import DataError
 
-from .config import AnomalyConfig, TargetRate
+from .alert_metrics import AlertMetrics
+from .alerts import AlertRule, counted
+from .config import AnomalyConfig
+from .drift import References, trained_on
 from .labels import Labels
-from .thresholds import best_f1, conformal, require_both, require_normal
+from .outliers.baselines import labelled_baselines
+from .outliers.pyod import require_pyod
 
 Array = np.ndarray[Any, Any]
 
@@ -27,14 +30,18 @@ class AnomalyTask(Task):
     """Target {"y": int64 [n], 1 = attack}; outputs {"score": probability, float32 [B], "flag": bool [B]}.
 
     A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so
-    that they stay probabilities of the training mix. Until `calibrate`, a threshold yet to be chosen stands at 0.5.
+    that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged,
+    `drift` what new rows are compared with.
     """
+
+    explains = "score"
 
     def __init__(self, config: AnomalyConfig) -> None:
         self.config = config
         self.labels: Labels | None = None
         self.weight = 1.0
-        self.threshold = config.threshold if isinstance(config.threshold, float) else 0.5
+        self.alerts = AlertRule.of(config.threshold)
+        self.drift = References()
 
     def fit(self, cells: pd.DataFrame) -> None:
         self.labels = Labels.fit(cells[self.config.target], self.config.normal)
@@ -49,16 +56,21 @@ class AnomalyTask(Task):
 
     def state(self) -> dict[str, Any]:
         labels = None if self.labels is None else self.labels.state()
-        return {"labels": labels, "weight": self.weight, "threshold": self.threshold}
+        return {"labels": labels, "weight": self.weight, "alerts": self.alerts.state(), "drift": self.drift.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.labels = None if state["labels"] is None else Labels.read(state["labels"])
-        self.weight, self.threshold = float(state["weight"]), float(state["threshold"])
+        self.weight, self.alerts = float(state["weight"]), AlertRule.read(state["alerts"])
+        self.drift = References.read(state["drift"])
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         y, known = self._fitted.encode(cells[self.config.target])
         without = int(len(known) - known.sum())
         return Encoded({"y": y}, known, excluded={"no label": without} if without else {})
+
+    def truth(self, frame: pd.DataFrame) -> tuple[Array, Array]:
+        """(int64 [N] with 1 = attack, bool [N] = has a label) of new rows, for a threshold that is set on them."""
+        return self._fitted.encode(frame[self.config.target])
 
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
@@ -80,42 +92,42 @@ class AnomalyTask(Task):
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         logit = super().predict(model, batch, name)["logit"].float()
         score = torch.sigmoid(logit - float(np.log(self.weight)))
-        return {"score": score, "flag": score >= self.threshold}
+        return {"score": score, "flag": score >= self.alerts.threshold}
 
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
         """Refuse before training, not after it, what `calibrate` could not do with these validation rows."""
+        require_pyod(self.config.pyod)
         name = next(name for name, task in run.data.parts.tasks.items() if task is self)
         table = run.data.tables[self.config.data]
         y = np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")]
-        if isinstance(self.config.threshold, TargetRate):
-            require_normal(int((y == 0).sum()), self.config.threshold.target_fpr)
-        elif self.config.threshold == "best_f1":
-            require_both(y)
+        self.alerts = counted(self.alerts, run, self.config.data)
+        self.alerts.require(y)
+        self.drift = trained_on(run, name, self.config.data)
 
     def calibrate(self, output: Columns, target: Columns) -> None:
-        """Choose the threshold on validation rows, when the config asks for that."""
-        self.threshold = self._choose(np.asarray(output["score"], dtype=np.float32), np.asarray(target["y"]))
-
-    def _choose(self, scores: Array, y: Array) -> float:
-        if isinstance(self.config.threshold, TargetRate):
-            return conformal(scores[y == 0], self.config.threshold.target_fpr)
-        return best_f1(scores, y) if self.config.threshold == "best_f1" else self.config.threshold
+        """Choose the threshold on validation rows where the config asks for that, and record their scores."""
+        scores, y = np.asarray(output["score"]), np.asarray(target["y"])
+        self.alerts, self.drift = self.alerts.calibrated(scores, y), self.drift.scored(scores, y)
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Columns label (as the training data spell it), score, threshold."""
         normal, attack = self._fitted.words
-        flags = np.asarray(output["flag"]).astype(bool)
-        label = pd.Series([attack if flag else normal for flag in flags.tolist()])
-        return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.threshold})
+        flags = np.asarray(output["flag"]).astype(np.intp)
+        label = pd.Series([normal, attack]).take(flags).reset_index(drop=True)
+        return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.alerts.threshold})
 
     def metrics(self) -> Metrics:
         normal, attack = self._fitted.words
-        return BinaryMetrics((str(normal), str(attack)), self.threshold)
+        return AlertMetrics((str(normal), str(attack)), self.alerts)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        """With thresholds chosen as the model's is: the comparison is between scores, not between threshold rules."""
-        return binary_baselines(seed, choose=self._choose)
+        """With thresholds chosen as the model's is: the comparison is between scores, not between threshold rules.
+
+        The isolation forest is fitted without the labels: what they are worth is the distance to it.
+        """
+        without = labelled_baselines(seed, self.alerts, self.config.pyod)
+        return (*binary_baselines(seed, choose=self.alerts.choose), *without)
 
     @property
     def _fitted(self) -> Labels:

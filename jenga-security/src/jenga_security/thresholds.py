@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,12 @@ def conformal(normal_scores: Array, rate: float) -> float:
     rows as long as new normal rows come from the same distribution, and needs n >= 1 / rate - 1.
     """
     require_normal(len(normal_scores), rate)
-    k = math.ceil(round((len(normal_scores) + 1) * (1 - rate), 9))
-    return above(np.sort(normal_scores)[k - 1])
+    return above(np.sort(normal_scores)[rank_of(len(normal_scores), rate) - 1])
+
+
+def rank_of(rows: int, rate: float) -> int:
+    """k of `conformal`: which of `rows` normal scores, counted from the lowest, the threshold lies above."""
+    return math.ceil(round((rows + 1) * (1 - rate), 9))
 
 
 def require_normal(rows: int, rate: float) -> None:
@@ -29,8 +34,8 @@ def require_normal(rows: int, rate: float) -> None:
     least = math.ceil(round(1 / rate, 9)) - 1
     if rows < least:
         raise DataError(
-            f"target_fpr {rate:g} needs at least {least} normal validation rows, there are {rows}",
-            next="give more validation rows (`split: {validation: ...}`), a larger target_fpr or a number",
+            f"target_fpr {rate:g} needs at least {least:,} normal validation rows, there are {rows:,}",
+            next="give more validation rows (`split: {validation: ...}`), a larger rate or budget, or a number",
         )
 
 
@@ -57,3 +62,41 @@ def best_f1(scores: Array, y: Array) -> float:
 def above(score: float) -> float:
     """The next float32 above `score`: a rule "score >= threshold" then leaves rows with exactly this score out."""
     return float(np.nextafter(np.float32(score), np.float32(np.inf)))
+
+
+# ------------------------------------------------------------------ what a threshold promises
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Both ends of an interval of a share."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.low:.3g} to {100 * self.high:.3g} %"
+
+    def __contains__(self, share: float) -> bool:
+        return self.low <= share <= self.high
+
+
+def exceedance(rows: int, rank: int, level: float = 0.95) -> Interval:
+    """Of the share of new rows above the `rank`-th smallest of `rows` exchangeable scores: Beta(rows + 1 - rank, rank).
+
+    The law of an order statistic (Vovk 2012, "Conditional validity of inductive conformal predictors"). Exact for
+    continuous scores; with ties the share is smaller.
+    """
+    from scipy.stats import beta
+
+    low, high = beta.ppf([(1 - level) / 2, (1 + level) / 2], rows + 1 - rank, rank)
+    return Interval(float(low), float(high))
+
+
+def clopper_pearson(hits: int, rows: int, level: float = 0.95) -> Interval:
+    """The exact binomial interval of a share of which `hits` of `rows` were seen (Clopper and Pearson 1934)."""
+    from scipy.stats import beta
+
+    low = beta.ppf((1 - level) / 2, hits, rows - hits + 1) if hits else 0.0
+    high = beta.ppf((1 + level) / 2, hits + 1, rows - hits) if hits < rows else 1.0
+    return Interval(float(low), float(high))

@@ -1,7 +1,7 @@
-"""Loop hooks that weigh the losses of several tasks: fixed, learned (uncertainty), or by how fast they fall (DWA).
+"""Loop hooks that weigh the losses of several tasks: fixed, learned (uncertainty), by how fast they fall (DWA), at random.
 
-Each returns the loss to minimise from `combine_losses`, so only the first of them in a config's `hooks:` has a say. A
-term that is no task's loss (one that another hook added) is summed as it is.
+Each returns the loss to minimise from `combine_losses`. A run may have one hook that balances, of these or of
+`gradient_balancing`. A term that is no task's loss (one that another hook added) is summed as it is.
 """
 
 from __future__ import annotations
@@ -9,12 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..api import hookimpl
 from ..errors import UserError, nearest
-from .part_config import DwaBalancingConfig, FixedBalancingConfig, UncertaintyBalancingConfig
+from .balancing_config import (
+    BalancingConfig,
+    DwaBalancingConfig,
+    FixedBalancingConfig,
+    RandomBalancingConfig,
+    UncertaintyBalancingConfig,
+)
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -25,6 +32,17 @@ def _weighted(losses: Mapping[str, Tensor], weights: Mapping[str, Any]) -> Tenso
     return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
 
 
+def check_alone(run: Run, mine: BalancingConfig) -> None:
+    """Only one hook can decide how tasks are weighed: a second one would be silently without effect."""
+    kinds = [options.kind for options in run.config.hooks if isinstance(options, BalancingConfig)]
+    if len(kinds) > 1:
+        raise UserError(
+            f"{len(kinds)} hooks balance the tasks: {', '.join(kinds)}",
+            where=f"hooks, {mine.kind}",
+            next="keep one of them",
+        )
+
+
 class FixedBalancing:
     """Weights as the config gives them; a task that it does not name keeps its own `weight`."""
 
@@ -33,6 +51,7 @@ class FixedBalancing:
 
     @hookimpl
     def on_fit_start(self, run: Run) -> None:
+        check_alone(run, self.config)
         tasks = list(run.config.tasks)
         for name in self.config.weights:
             if name not in tasks:
@@ -67,6 +86,10 @@ class UncertaintyBalancing:
         self.log_variances = dict(zip(run.config.tasks, model.log_variances, strict=True))
 
     @hookimpl
+    def on_fit_start(self, run: Run) -> None:
+        check_alone(run, self.config)
+
+    @hookimpl
     def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:
         terms = [self._term(run, name, loss, share) for name, loss in losses.items()]
         return torch.stack(terms).sum() if terms else None
@@ -94,6 +117,10 @@ class DwaBalancing:
             None  # [2, tasks]: sum of the losses of this epoch's steps, number of steps that had one
         )
         self.weights: dict[str, float] = {}
+
+    @hookimpl
+    def on_fit_start(self, run: Run) -> None:
+        check_alone(run, self.config)
 
     @hookimpl
     def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:
@@ -139,3 +166,26 @@ class DwaBalancing:
         mine = state[self.config.kind]
         self.history, self.weights = [dict(h) for h in mine["history"]], dict(mine["weights"])
         self.sums = None if mine["sums"] is None else torch.tensor(mine["sums"])
+
+
+class RandomBalancing:
+    """Random loss weighting (Lin et al., 2022): ``tasks * softmax(z)`` with z standard normal, anew in every step.
+
+    The weights follow from the seed and the step, so all batches of a step, all processes and a resumed run have the
+    same ones. Each multiplies its task's own `weight`.
+    """
+
+    def __init__(self, config: RandomBalancingConfig) -> None:
+        self.config = config
+
+    @hookimpl
+    def on_fit_start(self, run: Run) -> None:
+        check_alone(run, self.config)
+
+    @hookimpl
+    def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:
+        tasks = run.config.tasks
+        drawn = np.exp(np.random.default_rng([run.config.seed, run.step]).standard_normal(len(tasks)))
+        shares = (len(tasks) * drawn / drawn.sum()).tolist()
+        weights = {name: task.weight * share for (name, task), share in zip(tasks.items(), shares, strict=True)}
+        return _weighted(losses, weights) if losses else None

@@ -93,6 +93,16 @@ class BinaryMetrics(Metrics):
             plots.scores(y, score, self.names, self.threshold),
         ]
 
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """The two highest scores that are flagged, the worst false positive and the worst false negative."""
+        y, score, flag = _binary(output, target)
+        order = np.argsort(-score, kind="stable")
+        return {
+            "highest score": order[flag[order] == 1][:2],
+            "false positive": order[(flag[order] == 1) & (y[order] == 0)][:1],
+            "false negative": order[(flag[order] == 0) & (y[order] == 1)][-1:],
+        }
+
 
 class ClassificationMetrics(Metrics):
     """One of C classes. Output: `probability` [N, C]; target: `y` [N]. The decision is the most probable class.
@@ -150,6 +160,14 @@ class ClassificationMetrics(Metrics):
             plots.calibration(decided == y, probability.max(axis=1), "the chosen class"),
         ]
 
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """Of two classes as of yes or no; of more, the surest right and the surest wrong choices."""
+        y, probability = np.asarray(target["y"]), np.asarray(output["probability"], dtype=np.float64)
+        if len(self.names) == 2:
+            return self.binary.examples(*self._as_binary(probability, y))
+        order, right = np.argsort(-probability.max(axis=1), kind="stable"), probability.argmax(axis=1) == y
+        return {"surest right": order[right[order]][:2], "surest wrong": order[~right[order]][:2]}
+
 
 class RegressionMetrics(Metrics):
     """One number. Output: `value` [N]; target: `y` [N], both in the target's own unit.
@@ -183,6 +201,15 @@ class RegressionMetrics(Metrics):
     def figures(self, output: Columns, target: Columns) -> list[Figure]:
         y, value = np.asarray(target["y"], dtype=np.float64), np.asarray(output["value"], dtype=np.float64)
         return plots.errors(y, value, self.unit) if len(y) and np.isfinite(value).all() else []
+
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """The largest value, and the values that are furthest above and below the truth."""
+        value = np.asarray(output["value"], dtype=np.float64)
+        error = value - np.asarray(target["y"], dtype=np.float64)
+        worst = {"furthest above the truth": error, "furthest below the truth": -error}
+        found = {what: np.argsort(-e, kind="stable")[:1] for what, e in worst.items()}
+        return {"largest value": np.argsort(-value, kind="stable")[:1],
+                **{what: rows[worst[what][rows] > 0] for what, rows in found.items()}}  # fmt: skip
 
 
 # ------------------------------------------------------------------ the parts

@@ -42,6 +42,8 @@ class ClassificationTask(Task):
     rows are left out of the loss and of every metric, and counted in `Encoded.excluded`.
     """
 
+    explains = "probability"
+
     def __init__(self, config: ClassificationConfig) -> None:
         self.config = config
         self.map = LabelMap(())
@@ -129,6 +131,8 @@ class RegressionTask(Task):
 
     A null is "no label": left out and counted. Text that is not a number, and infinity, are `DataError`s that name the rows.
     """
+
+    explains = "value"
 
     def __init__(self, config: RegressionConfig) -> None:
         self.config = config

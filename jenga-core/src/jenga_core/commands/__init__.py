@@ -16,6 +16,7 @@ CORE = (
     _command("train", "training:train_app", "Train; the run's folder, printed at the end, is the model."),
     _command("evaluate", "model:evaluate_app", "Metrics with confidence intervals."),
     _command("predict", "model:predict_app", "The same rows with predictions, as columns TASK.FIELD."),
+    _command("score", "bulk:score_app", "Predictions for files far larger than memory, shared and resumable."),
     _command("report", "model:report_app", "Write report.html anew from the folder's own numbers."),
     _command("plugins", "plugins:app", "Which plugins are installed, and writing one."),
     _command("schema", "config:schema_app", "Print the configuration's JSON schema, for editors."),
