@@ -414,6 +414,7 @@ def test_every_key_of_the_section_is_spoken_of_here() -> None:
         "epochs", "max_steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip_norm", "schedule",
         "precision", "device", "evaluate", "evaluate_batch_size", "monitor", "deterministic", "log_every", "trackers",
         "bootstrap", "baselines", "batch_tokens",
+        "explanations",  # test_importance.py
         "sampling",  # test_sampling.py, test_contract.py
         "checkpoint",  # test_resume.py
     }  # fmt: skip
