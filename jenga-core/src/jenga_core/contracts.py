@@ -248,7 +248,8 @@ class Baseline(Protocol):
 class Task(Protocol):
     """Something to learn: how labels are encoded, the head, the loss, the metrics, the decoding. Built as `Task(config)`.
 
-    `fuse = False` declines fusion: the head then sees each input on its own. `explains` names the output of `predict` that
+    `fuse = False` declines fusion: the head then sees each input on its own. `conditioned = False` declines the run's
+    conditioning: the head sees features as backbones and fusion give them. `explains` names the output of `predict` that
     explanations take apart: [B], or [B, C] of which the largest at the row itself is explained; None: nothing is.
     A task may also implement events of `jenga_core.loop`; it is registered with the run's hooks.
     """
