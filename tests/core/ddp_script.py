@@ -70,6 +70,20 @@ class Catch:
         self.seen = {n: None if p.grad is None else p.grad.clone() for n, p in run.model.named_parameters()}
 
 
+def balance(folder: Path) -> dict[str, Any]:
+    """The gradients of a step in which each rank of two has labels of one task only, combined from both, after another step."""
+    run = open_run(
+        {**config(clip_norm=None), "hooks": ["core/cagrad-balancing"]}, data=frame(), output=folder / "balanced",
+        resume=False, seed=None, overrides=(), registry=toys.registry(), quiet=True, defaults=Defaults(),
+    )  # fmt: skip
+    wrapped, catch = prepare(run), Catch()
+    run.hook._manager.register(catch)
+    rows = skewed(run)
+    train_step(run, wrapped, [(0, ("rows", rows[:1])), (1, ("rows", rows))])
+    train_step(run, wrapped, [(2, ("rows", rows))])
+    return catch.seen
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     run = open_run(
@@ -84,8 +98,9 @@ def main() -> None:
     train_step(
         run, wrapped, [(1, ("rows", rows[:1])), (2, ("rows", rows))]
     )  # the last rank has no row in the first batch
+    balanced = balance(folder)
     if run.rank == 0:
-        torch.save({"first": one, "second": catch.seen}, folder / "gradients.pt")
+        torch.save({"first": one, "second": catch.seen, "balanced": balanced}, folder / "gradients.pt")
     done = jenga_core.train(config(), data=frame(), output=folder / "run", registry=toys.registry(), quiet=True)
     if done.rank == 0:
         torch.save(done.model.state_dict(), folder / "weights.pt")

@@ -39,10 +39,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict, Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", ["first", "second", "weights"])
+@pytest.mark.parametrize("which", ["first", "second", "balanced", "weights"])
 def test_two_processes_equal_one(both: tuple[dict, dict, Path], which: str) -> None:
     """`first`: one rank never sees a text, the other no amount. `second`: a rank without any row, then accumulation.
 
+    `balanced`: gradients of each task, reduced over the processes before CAGrad combines them.
     `weights`: the whole run, with partial labels, missing inputs, accumulation and an early best epoch.
     """
     one, two, _ = both

@@ -11,16 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from jenga_core.builtin.balancing import DwaBalancing, FixedBalancing, UncertaintyBalancing
-from jenga_core.builtin.hooks import EarlyStopping, Ema, GradientStatistics
-from jenga_core.builtin.part_config import (
+from jenga_core.builtin.balancing import DwaBalancing, FixedBalancing, RandomBalancing, UncertaintyBalancing
+from jenga_core.builtin.balancing_config import (
     DwaBalancingConfig,
-    EarlyStoppingConfig,
-    EmaConfig,
     FixedBalancingConfig,
-    GradientStatisticsConfig,
+    RandomBalancingConfig,
     UncertaintyBalancingConfig,
 )
+from jenga_core.builtin.hooks import EarlyStopping, Ema, GradientStatistics
+from jenga_core.builtin.part_config import EarlyStoppingConfig, EmaConfig, GradientStatisticsConfig
 from jenga_core.errors import UserError
 
 
@@ -51,7 +50,7 @@ def make_run(**weights: float) -> Any:
     tasks = {name: SimpleNamespace(weight=weights.get(name, 1.0)) for name in ("a", "b")}
     return SimpleNamespace(
         model=Model(),
-        config=SimpleNamespace(tasks=tasks, train=SimpleNamespace(monitor="loss")),
+        config=SimpleNamespace(tasks=tasks, train=SimpleNamespace(monitor="loss"), seed=0),
         directions={"loss": "min", "a.f1": "max"},
         stop=None,
         step=0,
@@ -259,6 +258,30 @@ def test_dwa_survives_a_resume_in_the_middle_of_an_epoch():
     resumed = through_checkpoint(resumed, DwaBalancing(config), run)
     resumed.on_epoch_end(run=run, epoch=2, metrics={})
     assert resumed.weights == straight.weights
+
+
+def test_random_weights_sum_to_the_number_of_tasks_and_change_with_step_and_seed():
+    run, hook = make_run(b=3.0), RandomBalancing(RandomBalancingConfig())
+
+    def weights() -> list[float]:
+        ones = [{name: torch.tensor(float(name == n)) for name in ("a", "b")} for n in ("a", "b")]
+        return [hook.combine_losses(run=run, losses=one, share=1.0).item() for one in ones]
+
+    first = weights()
+    assert first[0] + first[1] / 3 == pytest.approx(2)
+    assert weights() == first  # all batches of a step
+    run.step = 1
+    assert weights() != first
+    run.step, run.config.seed = 0, 1
+    assert weights() != first
+
+
+def test_random_weights_leave_other_terms_alone_and_are_one_on_average():
+    run, hook, found = make_run(), RandomBalancing(RandomBalancingConfig()), []
+    for run.step in range(2000):
+        found.append(hook.combine_losses(run=run, losses={"a": torch.tensor(1.0)}, share=1.0).item())
+    assert sum(found) / len(found) == pytest.approx(1.0, abs=0.05)
+    assert hook.combine_losses(run=run, losses={"distillation": torch.tensor(5.0)}, share=1.0) == 5
 
 
 # ------------------------------------------------------------------ averaged weights

@@ -234,4 +234,5 @@ def test_a_trivial_and_a_classical_baseline_run():
     for baseline in task.baselines(0):
         baseline.fit(Classical(x), {"y": y})
         found = task.metrics().compute(baseline.predict(Classical(x), 200), {"y": y})
-        assert baseline.trivial or found["average_precision"] > 0.95
+        supervised = not baseline.trivial and baseline.name != "isolation forest"
+        assert not supervised or found["average_precision"] > 0.95

@@ -6,6 +6,10 @@ import torch
 
 from jenga_security.backbones import TabularMlp, TabularResnet
 from jenga_security.config import FtTransformerConfig, MlpConfig, ResnetConfig
+from jenga_security.embeddings import BINS, WIDTH, Periodic, PiecewiseLinear
+from jenga_security.network_config import TabmConfig
+from jenga_security.scaling import fit_quantiles
+from jenga_security.tabm import Tabm
 from jenga_security.transformer import FtTransformer
 
 FACTS = {"numbers": 3, "categories": [5, 4]}
@@ -13,6 +17,9 @@ NETWORKS = [
     (TabularMlp, MlpConfig.example()),
     (TabularResnet, ResnetConfig.example()),
     (FtTransformer, FtTransformerConfig.example()),
+    (TabularMlp, MlpConfig.example().model_copy(update={"numbers": "piecewise"})),
+    (TabularMlp, MlpConfig.example().model_copy(update={"numbers": "periodic"})),
+    (Tabm, TabmConfig.example()),
 ]
 
 
@@ -62,9 +69,14 @@ def test_every_option_changes_the_network(network, config):
         heads = [m.heads for m in model.modules() if hasattr(m, "heads")]
         return [tuple(p.shape) for p in model.parameters()], drops, heads
 
+    def other_than(numbers):
+        return "periodic" if numbers == "piecewise" else "piecewise"
+
     usual = described()
     values = {"width": 24, "depth": 3, "dropout": 0.5, "expansion": 3.0, "residual_dropout": 0.4}
-    values |= {"heads": 4, "attention_dropout": 0.6}
+    values |= {"heads": 4, "attention_dropout": 0.6, "members": 3}
+    if "numbers" in type(config).model_fields:
+        values["numbers"] = other_than(config.numbers)
     assert set(type(config).model_fields) - {"kind"} <= set(values)
     for name, value in values.items():
         if name in type(config).model_fields:
@@ -110,3 +122,113 @@ def test_the_transformer_is_the_papers():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="not a multiple of heads"):
         FtTransformerConfig(width=10, heads=4)
+
+
+# ------------------------------------------------------------------ numbers as vectors
+
+
+def test_a_piecewise_number_is_linear_between_knots_and_beyond_them():
+    torch.manual_seed(0)
+    embed = PiecewiseLinear(1)
+    torch.nn.init.normal_(embed.bins)
+    inside = [(float(a) + float(b)) / 2 for a, b in zip(embed.knots[:-1], embed.knots[1:], strict=True)]
+    assert inside == sorted(inside)
+    for low, high in [
+        *zip(embed.knots[:-1].tolist(), embed.knots[1:].tolist(), strict=True),
+        (-50.0, -10.0),
+        (10.0, 50.0),
+    ]:
+        x = torch.linspace(low + 1e-3, high - 1e-3, 5).unsqueeze(1)
+        torch.testing.assert_close(embed(x).diff(n=2, dim=0), torch.zeros(3, WIDTH), atol=1e-4, rtol=0)
+    bend = torch.tensor([[embed.knots[7] - 0.01], [embed.knots[7]], [embed.knots[7] + 0.01]])
+    assert embed(bend).diff(n=2, dim=0).abs().max() > 1e-4
+
+
+def test_the_knots_are_the_quantiles_of_normal_scores():
+    """As many rows of a quantile-scaled column lie in each bin."""
+    rng = np.random.default_rng(0)
+    skewed = np.exp(rng.normal(8, 3, 32_000))
+    scaled = fit_quantiles(skewed).apply(skewed)
+    counts = np.histogram(scaled, PiecewiseLinear(1).knots.numpy())[0]
+    assert counts.min() > 0.8 * 32_000 / BINS
+    assert counts.max() < 1.2 * 32_000 / BINS
+
+
+def test_bins_begin_by_adding_nothing():
+    embed = PiecewiseLinear(2)
+    x = torch.randn(5, 2)
+    torch.testing.assert_close(embed(x), (x.unsqueeze(-1) * embed.linear + embed.bias).flatten(1))
+
+
+def test_a_periodic_number_is_the_papers():
+    torch.manual_seed(0)
+    embed = Periodic(2)
+    x = torch.randn(3, 2)
+    turns = 2 * np.pi * x[1, 1] * embed.frequencies[1]
+    expected = torch.relu(torch.cat([turns.cos(), turns.sin()]) @ embed.weight[1] + embed.bias[1])
+    torch.testing.assert_close(embed(x)[1, WIDTH:], expected)
+
+
+# ------------------------------------------------------------------ the ensemble
+
+
+def members_of(model, batch):
+    """What each member alone gives, written out with its own weight matrices: [B, K, D]."""
+    x = model.input(**batch)
+    found = []
+    for k in range(model.members):
+        h = x
+        for layer in model.layers:
+            weight = layer.outputs[k][:, None] * layer.shared.weight * layer.inputs[k]
+            h = torch.relu(h @ weight.T + layer.bias[k])
+        found.append(h * model.last[k])
+    return torch.stack(found, dim=1)
+
+
+def scrambled_tabm(members):
+    torch.manual_seed(0)
+    model = Tabm(TabmConfig(members=members, width=8, depth=2, dropout=0.0), FACTS)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return model
+
+
+def test_the_ensemble_is_its_members_mean_and_they_differ():
+    model = scrambled_tabm(3).eval()
+    batch = inputs()
+    each = members_of(model, batch)
+    torch.testing.assert_close(model(**batch).pooled, each.mean(dim=1), rtol=1e-4, atol=1e-5)
+    new = members_of(Tabm(TabmConfig.example(), FACTS), batch)
+    assert not torch.allclose(new[:, 0], new[:, 1])
+
+
+def test_a_row_trains_one_member_and_a_batch_all_of_them_evenly():
+    model = scrambled_tabm(3).train()
+    batch = inputs(rows=7)
+    each = members_of(model, batch)
+    drawn = set()
+    for _ in range(20):
+        distance = (model(**batch).pooled.unsqueeze(1) - each).abs().sum(dim=-1)
+        member = distance.argmin(dim=1)
+        assert distance.gather(1, member[:, None]).max() < 1e-4
+        assert torch.bincount(member, minlength=3).sort().values.tolist() == [2, 2, 3]
+        drawn.add(tuple(member.tolist()))
+    assert len(drawn) > 10
+
+
+def test_in_expectation_training_follows_the_mean_of_the_members_losses():
+    """Over many draws the gradient of a shared matrix is that of the mean of losses, not that of the loss of the mean."""
+    model = scrambled_tabm(3).train()
+    batch = inputs(rows=6)
+    shared = model.layers[0].shared.weight
+
+    def gradient(loss):
+        return torch.autograd.grad(loss, shared)[0]
+
+    torch.manual_seed(1)
+    drawn = torch.stack([gradient(model(**batch).pooled.square().sum()) for _ in range(600)]).mean(dim=0)
+    each = members_of(model, batch)
+    of_losses = gradient(each.square().sum(dim=(0, 2)).mean())
+    of_mean = gradient(members_of(model, batch).mean(dim=1).square().sum())
+    assert (drawn - of_losses).norm() < 0.1 * of_losses.norm()
+    assert (drawn - of_mean).norm() > 0.3 * of_mean.norm()

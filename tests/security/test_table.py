@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from jenga_core.errors import DataError
-from jenga_security.columns import FIRST, MISSING, UNSEEN
+from jenga_security.columns import FIRST, MISSING, UNSEEN, bucket
 from jenga_security.config import TableConfig
 from jenga_security.processors import TableProcessor
+from jenga_security.scaling import Quantiles
 
 RNG = np.random.default_rng(0)
 ALL = slice(None)
@@ -92,11 +93,89 @@ def test_a_column_cannot_be_both():
         TableConfig(numeric=["a"], categorical=["a"])
 
 
-def test_an_identifier_is_refused_unless_listed():
-    cells = pd.DataFrame({"id": [f"u{i}" for i in range(300)], "x": range(300)})
-    with pytest.raises(DataError, match=r"column 'id' holds 300 different texts.*\n.*exclude"):
-        fitted(cells)
+def test_identifiers_are_left_out_with_a_note_unless_listed():
+    cells = pd.DataFrame({"id": [f"u{i}" for i in range(300)], "x": RNG.normal(size=300)})
+    processor = fitted(cells)
+    assert processor.facts()["names"] == {"numbers": ["x"], "categories": []}
+    assert processor.notes()[1] == "identifiers or free text, left out (`hashed:` or `categorical:` reads them): id"
     assert fitted(cells, categorical=["id"], max_categories=10).facts()["categories"] == [FIRST + 10]
+    assert fitted(cells, hashed=["id"]).facts()["names"]["categories"] == ["id"]
+    assert "id" not in processor.state()["columns"]
+
+
+def test_times_are_left_out_with_a_note_unless_listed():
+    days = pd.date_range("2026-01-31", periods=40)
+    cells = pd.DataFrame({"seen": days, "said": days.astype(str), "kind": ["a", "b"] * 20})
+    assert fitted(cells).facts()["names"] == {"numbers": [], "categories": ["kind"]}
+    assert fitted(cells).notes()[1].endswith("elapsed time): seen, said")
+    assert len(fitted(cells, dates=["seen"]).facts()["names"]["numbers"]) == 5
+    assert fitted(cells, categorical=["said"]).facts()["names"]["categories"] == ["said", "kind"]
+
+
+def test_a_table_of_which_nothing_is_left_is_an_error_that_says_why():
+    cells = pd.DataFrame({"id": [f"u{i}" for i in range(300)], "at": pd.date_range("2026-01-31", periods=300)})
+    with pytest.raises(
+        DataError, match=r"no column is left.*free text, left out.*: id; times, left out.*: at\n.*hashed"
+    ):
+        fitted(cells)
+
+
+@pytest.mark.parametrize("scaling", ["quantile", "standard", "log"])
+@pytest.mark.parametrize("cell", [7, 7.5, None])
+def test_a_constant_column_is_told_and_has_no_effect_whatever_it_holds_later(scaling, cell):
+    cells = pd.DataFrame({"x": RNG.normal(size=60), "c": pd.Series([cell] * 60, dtype="float64")})
+    processor = fitted(cells, scaling=scaling)
+    assert processor.notes()[-1].endswith("in every training row, so without effect: c") or cell is None
+    assert processor.notes()[-1].endswith("so without effect: c")
+    new = processor.encode(cells.assign(c=np.linspace(-1e9, 1e9, 60)))
+    assert numbers(new)[:, 1].tolist() == [0.0] * 60
+
+
+def test_a_constant_category_is_told():
+    cells = pd.DataFrame({"x": RNG.normal(size=60), "c": ["tcp"] * 60})
+    assert fitted(cells).notes()[-1] == "the same in every training row, so without effect: c"
+
+
+def test_a_column_that_rises_from_row_to_row_is_doubted_and_kept():
+    cells = pd.DataFrame({"number": np.arange(60), "at": 1.7e9 + np.sort(RNG.random(60)), "x": RNG.normal(size=60)})
+    processor = fitted(cells)
+    assert processor.facts()["names"]["numbers"] == ["number", "at", "x"]
+    assert processor.notes()[-1].endswith("(`exclude:` leaves it out): number, at")
+    assert len(fitted(cells[:49]).notes()) == 1
+    assert len(fitted(cells.sample(frac=1, random_state=0)).notes()) == 1
+
+
+def test_notes_survive_the_model_folder():
+    cells = pd.DataFrame({"x": RNG.normal(size=60), "c": ["tcp"] * 60})
+    other = TableProcessor(TableConfig())
+    other.restore(json.loads(json.dumps(fitted(cells).state())))
+    assert other.notes() == fitted(cells).notes()
+
+
+# ------------------------------------------------------------------ options of single columns
+
+
+def test_overrides_are_of_one_column():
+    cells = table(2000).assign(packets=lambda t: t["bytes"] / 100)
+    processor = fitted(cells, overrides={"bytes": {"scaling": "log"}, "protocol": {"max_categories": 1}})
+    scaled = numbers(processor.encode(cells))
+    assert [column.state()["scale"]["form"] for column in processor.numbers[:2]] == ["log", "quantiles"]
+    assert scaled[:, 0].std() == pytest.approx(1, abs=1e-3)
+    assert processor.facts()["categories"] == [FIRST + 1]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"byts": {"scaling": "log"}}, "did you mean: bytes"),
+        ({"bytes": {"max_categories": 3}}, r"has no effect: the column is read as numbers"),
+        ({"protocol": {"scaling": "log"}}, r"has no effect: the column is read as categories"),
+        ({"protocol": {"buckets": 8}}, r"has no effect: the column is read as categories"),
+    ],
+)
+def test_overrides_without_effect_are_refused(overrides, message):
+    with pytest.raises(DataError, match=message):
+        fitted(table(), overrides=overrides)
 
 
 # ------------------------------------------------------------------ scaling
@@ -129,7 +208,23 @@ def test_none_leaves_numbers_as_they_are():
     assert numbers(fitted(cells, scaling="none").encode(cells))[:, 0].tolist() == [1.0, 2.0, 5000.0]
 
 
-@pytest.mark.parametrize("scaling", ["standard", "quantile", "none"])
+def test_log_scaling_is_standardised_signed_free_of_units_and_goes_on_beyond_training():
+    cells = table(2000)
+    cells["signed"] = cells["bytes"] * RNG.choice([-1, 1], 2000)
+    scaled = numbers(fitted(cells[["bytes", "signed"]], scaling="log").encode(cells))
+    assert scaled.mean(axis=0) == pytest.approx([0, 0], abs=1e-4)
+    assert scaled.std(axis=0) == pytest.approx([1, 1], abs=1e-4)
+    assert (np.diff(scaled[np.argsort(cells["signed"]), 1]) >= 0).all()
+    milli = cells * {"bytes": 1000, "port": 1, "protocol": 1, "encrypted": 1, "signed": 1000}
+    again = numbers(fitted(milli[["bytes", "signed"]], scaling="log").encode(milli))
+    np.testing.assert_allclose(scaled, again, rtol=1e-4, atol=1e-5)
+    most = cells["bytes"].max()
+    beyond = pd.DataFrame({"bytes": [most, 10 * most, 1e308], "signed": [1.0, 1.0, 1.0]})
+    far = numbers(fitted(cells[["bytes", "signed"]], scaling="log").encode(beyond))[:, 0]
+    assert far[0] < far[1] < far[2] < 1e4
+
+
+@pytest.mark.parametrize("scaling", ["standard", "quantile", "log", "none"])
 def test_constant_columns_and_huge_values_stay_finite(scaling):
     cells = pd.DataFrame({"constant": [7, 7, 7, 7], "huge": [10**30, 1, 2**64, 10**300], "small": [1e-300, 0, 0, 0]})
     processor = fitted(cells, scaling=scaling)
@@ -232,9 +327,17 @@ def test_two_columns_of_one_name_are_refused():
 
 def test_state_is_json_and_restores_the_same_encoding():
     cells = table()
-    processor = fitted(cells, categorical=["port"])
+    cells["at"] = pd.date_range("2026-01-31", periods=len(cells), freq="h")
+    cells["account"] = [f"a{at}" for at in range(len(cells))]
+    options = {
+        "categorical": ["port"],
+        "dates": ["at"],
+        "hashed": ["account"],
+        "overrides": {"bytes": {"scaling": "log"}},
+    }
+    processor = fitted(cells, **options)
     state = json.loads(json.dumps(processor.state(), allow_nan=False))
-    other = TableProcessor(TableConfig(categorical=["port"]))
+    other = TableProcessor(TableConfig(**options))
     other.restore(state)
     assert other.facts() == processor.facts()
     for key, column in processor.encode(cells).columns.items():
@@ -251,7 +354,7 @@ def test_poisoned_validation_and_test_rows_leave_the_state_byte_identical():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 1000), st.sampled_from(["standard", "quantile", "none"]))
+@given(st.integers(0, 1000), st.sampled_from(["standard", "quantile", "log", "none"]))
 def test_fit_is_deterministic_and_encoding_is_row_by_row(seed, scaling):
     cells = table(50, seed)
     processor = fitted(cells, scaling=scaling)
@@ -281,6 +384,50 @@ def test_training_batches_show_some_categories_as_unseen_and_the_encoding_stays(
     np.testing.assert_array_equal(codes(encoded), before)
 
 
+# ------------------------------------------------------------------ hashed columns
+
+
+def accounts(rows=500, names=2000, seed=0):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({"account": [f"a{n}" for n in rng.integers(0, names, rows)], "x": rng.normal(size=rows)})
+
+
+def test_hashed_names_share_buckets_and_the_same_name_always_has_the_same_code():
+    cells = accounts()
+    processor = fitted(cells, hashed=["account"], buckets=64)
+    found = codes(processor.encode(cells))[:, 0]
+    assert processor.facts()["categories"] == [FIRST + 64]
+    assert set(found) == set(range(FIRST, FIRST + 64))
+    assert pd.Series(found).groupby(cells["account"]).nunique().max() == 1
+    distinct = cells["account"].nunique()
+    assert processor.notes()[1] == f"hashed categories: account ({distinct} names in 64 of 64 buckets)"
+
+
+def test_a_bucket_is_the_same_on_every_machine():
+    """Written down: a model folder that is used elsewhere must not see other codes (Python's hash would give them).
+
+    As coreutils has it: printf %s alice | b2sum -l 64, first digit highest, modulo 1000.
+    """
+    assert [bucket(name, 1000) for name in ("alice", "bob", "", "\u00e9")] == [729, 842, 876, 743]
+
+
+def test_a_bucket_that_training_did_not_fill_is_unseen_and_counted():
+    processor = fitted(accounts(20), hashed=["account"], buckets=5000)
+    encoded = processor.encode(pd.DataFrame({"account": ["new", None, ""], "x": [0.0, 0.0, 0.0]}))
+    assert codes(encoded)[:, 0].tolist() == [UNSEEN, MISSING, MISSING]
+    assert processor.counts(encoded, ALL) == {"column 'account': missing": 2, "column 'account': unseen category": 1}
+
+
+def test_one_column_may_have_buckets_of_its_own():
+    processor = fitted(accounts(), hashed=["account"], overrides={"account": {"buckets": 3}})
+    assert processor.facts()["categories"] == [FIRST + 3]
+
+
+@given(st.text(), st.integers(1, 10_000))
+def test_any_text_has_a_bucket(text, buckets):
+    assert 0 <= bucket(text, buckets) < buckets
+
+
 def test_classical_features_keep_missing_cells_missing():
     cells = pd.DataFrame({"x": [1.0, None, 3.0], "p": ["a", "b", None]})
     processor = fitted(cells, scaling="none")
@@ -298,3 +445,35 @@ def test_what_was_detected_is_told():
     assert categories == "categories: kind (2)"
     processor.fit(wide[["kind"]])
     assert processor.notes() == ["categories: kind (2)"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40, unique=True),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=40),
+    st.randoms(use_true_random=False),
+)
+def test_quantiles_are_those_of_numpy_to_the_last_bit(points, values, random):
+    points = sorted(points)
+    scores = sorted(random.gauss(0, 1) for _ in points)
+    values = np.array([*values, *points, *np.nextafter(points, np.inf)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = Quantiles(tuple(points), tuple(scores)).apply(values)
+        want = np.interp(values, points, scores)
+    assert found.tobytes() == want.tobytes()
+
+
+def test_the_reference_of_explanations_is_one_feature_per_name():
+    cells = table(60)
+    cells["at"] = pd.date_range("2026-01-31", periods=60, freq="h")
+    cells.loc[3, ["bytes", "at"]] = None
+    processor = fitted(cells, dates=["at"])
+    data = processor.collate(processor.encode(cells), np.arange(4), "evaluate", RNG)
+    reference = processor.reference(data)
+    names = reference.columns["numbers"]
+    assert names == ["bytes", "port", "encrypted", "bytes", *["at"] * 6]
+    assert reference.data["numbers"].shape == data["numbers"].shape == (4, len(names))
+    middle = pd.DataFrame({column.name: [column.median] for column in processor.numbers})
+    encoded = numbers(processor.encode(middle.assign(protocol="tcp", at="2026-02-01")))
+    np.testing.assert_allclose(reference.data["numbers"][0, :4], encoded[0, :4], rtol=1e-5)
+    assert reference.data["numbers"][0, 4:8].tolist() == [0.0] * 4

@@ -1,4 +1,4 @@
-"""Windows: causal, within their group and their split, padded behind the row; and the recurrent network over them."""
+"""Windows: causal, within their group and their split, padded behind the row."""
 
 import json
 
@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jenga_core.errors import DataError
-from jenga_security.config import GruConfig, WindowConfig
-from jenga_security.recurrent import Gru
+from jenga_security.config import WindowConfig
 from jenga_security.windows import WindowProcessor
 
 RNG = np.random.default_rng(0)
@@ -186,53 +185,33 @@ def test_baselines_get_the_row_and_its_window():
     np.testing.assert_allclose(deviation, [np.std([2, 3, 4]), 0, 0.5])
 
 
-# ------------------------------------------------------------------ the network
+# ------------------------------------------------------------------ rows that come in parts
 
 
-def network(length=6, **options):
-    torch.manual_seed(0)
-    table = cells(["a"] * 9 + ["b"] * 2, [*range(9), 0, 1])
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 2)), min_size=1, max_size=30),
+    st.integers(1, 6),
+    st.lists(st.integers(1, 29), max_size=4),
+)
+def test_windows_go_on_over_parts(rows, length, cuts):
+    """Times in order: what `context` keeps in front of each part gives the windows of the whole table."""
+    table = cells([g for g, _ in rows], np.cumsum([step for _, step in rows]))
     processor = fitted(table, length)
-    return Gru(GruConfig(width=8, **options), processor.facts()).eval(), processor, processor.encode(table)
+    whole = windows(processor, processor.encode(table), table.index)
+    found, before = [], table.iloc[:0]
+    for part in np.split(np.arange(len(table)), sorted({cut for cut in cuts if cut < len(table)})):
+        seen = pd.concat([before, table.iloc[part]])
+        encoded = processor.encode(seen)
+        found += windows(processor, encoded, np.arange(len(before), len(seen)))
+        kept = processor.context(seen)
+        before = table.iloc[:0] if kept is None else seen.iloc[kept]
+    assert found == whole
+    groups = table["host"].nunique()
+    assert len(before) <= groups * (length - 1)
 
 
-def test_a_row_alone_gives_what_it_gives_among_longer_windows():
-    model, processor, encoded = network()
-    rows = np.array([8, 9, 0, 5])
-    together = model(**processor.collate(encoded, rows, "evaluate", RNG))
-    assert together.tokens.shape == (4, 6, 8)
-    for at, row in enumerate(rows):
-        alone = model(**processor.collate(encoded, rows[at : at + 1], "evaluate", RNG))
-        assert alone.mask.shape[1] == len(expected_length(row))
-        torch.testing.assert_close(together.pooled[at], alone.pooled[0], rtol=1e-4, atol=1e-6)
-        torch.testing.assert_close(together.tokens[at][together.mask[at]], alone.tokens[0], rtol=1e-4, atol=1e-6)
-
-
-def expected_length(row):
-    return range(min(row, 5) + 1) if row < 9 else range(row - 8)
-
-
-def test_pooled_is_the_state_at_the_row_and_padding_does_not_count():
-    model, processor, encoded = network(depth=2)
-    data = processor.collate(encoded, np.array([8, 10]), "evaluate", RNG)
-    before = model(**data)
-    data["numbers"] = data["numbers"].masked_fill(~data["mask"].unsqueeze(-1), 7.0)
-    assert torch.equal(model(**data).pooled, before.pooled)
-    assert torch.equal(before.pooled[0], before.tokens[0, 5])
-    assert torch.equal(before.pooled[1], before.tokens[1, 1])
-
-
-def test_every_option_changes_the_network():
-    def described(**options):
-        model = network(**options)[0]
-        return (
-            [tuple(p.shape) for p in model.parameters()],
-            [m.p for m in model.modules() if hasattr(m, "p")],
-            model.layers.dropout,
-        )
-
-    usual = described(depth=2)
-    assert set(GruConfig.model_fields) - {"kind"} == {"width", "depth", "dropout"}
-    assert described(depth=3) != usual
-    assert described(depth=2, dropout=0.5) != usual
-    assert Gru(GruConfig(width=9), network()[1].facts()).out_dim == 9
+def test_nothing_is_kept_where_rows_stand_alone():
+    table = cells(["a", "b"], [1, 2])
+    assert fitted(table, 1).context(table) is None
+    assert fitted(table, 3).context(table.iloc[:0]).tolist() == []

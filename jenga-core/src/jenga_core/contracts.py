@@ -8,7 +8,7 @@ to get its defaults::
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
@@ -24,6 +24,8 @@ from .values import (
     Part,
     Purpose,
     Ragged,
+    Reference,
+    Stretch,
     View,
     take,
 )
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Backbone", "Baseline", "Batch", "Classical", "Columns", "Encoded", "Features", "Fusion", "HeadContext",
-    "Metrics", "Part", "Processor", "Purpose", "Ragged", "Source", "Task", "View", "take",
+    "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
 ]  # fmt: skip
 
 
@@ -56,6 +58,17 @@ class Source(Protocol):
         """As `tables`, with those of `columns` that the file has, in its order. A format that can skip others overrides it."""
         for table in self.tables(path, batch_rows=batch_rows):
             yield table if columns is None else table[[c for c in table.columns if c in columns]]
+
+    def stretches(
+        self, path: Any, columns: Collection[str], *, rows: int, wanted: Callable[[int], bool]
+    ) -> Iterator[Stretch]:
+        """The file in stretches that begin at multiples of `rows`, the last one shorter; for scoring without end.
+
+        `wanted(start)`: must the stretch that begins there be read? A format that can skip the others overrides this.
+        """
+        from .stretches import of_frames
+
+        return of_frames(self.tables(path, batch_rows=rows), columns, rows=rows, wanted=wanted)
 
     def columns(self, path: Any) -> list[str]:
         """The column names, read from the head of the file: `jenga check` needs no more."""
@@ -85,6 +98,14 @@ class Processor(Protocol):
         """
         return encoded
 
+    def context(self, cells: pd.DataFrame) -> Array | None:
+        """Row numbers of `cells`, ascending, that rows of a later part of the same series may see.
+
+        None, the default: a row's tensors depend on its own cells alone, so that a file can be cut anywhere. Else the rows
+        named here are encoded again in front of the next part, and a file is read from its beginning.
+        """
+        return None
+
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
     ) -> Mapping[str, Tensor]:
@@ -110,6 +131,14 @@ class Processor(Protocol):
         """What `fit` found out by itself, such as which columns hold numbers: told to the user when training begins."""
         return ()
 
+    def reference(self, data: Mapping[str, Tensor]) -> Reference | None:
+        """What predictions over this input are explained against, for the tensors `data` that `collate` gave.
+
+        None: this input cannot be explained. Integers that stand for names (categories, token ids) may be given: the
+        network must look them up with `torch.nn.functional.embedding`, as `nn.Embedding` does, or `one_hot`.
+        """
+        return None
+
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         """Features for a classical baseline, or None where there is no sensible one."""
         return None
@@ -120,9 +149,11 @@ class Backbone(Protocol):
 
     `saved` is what `saved()` returned when the model folder was written: enough to build the same architecture without
     any file that is not in the folder. `None` on the first build.
+    `pads = False` says that padding costs it nothing: batches are then random rows, not rows of similar lengths.
     """
 
     out_dim: int
+    pads: bool = True
 
     def forward(self, **data: Tensor) -> Features: ...
 
@@ -163,6 +194,10 @@ class Metrics(Protocol):
         """Plots for the report."""
         return []
 
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """Row numbers that a reader should see with their reasons, by what they are examples of ("false positive")."""
+        return {}
+
 
 class Baseline(Protocol):
     """A classical model beside the neural one, judged by the same metrics on the same rows."""
@@ -184,11 +219,14 @@ class Baseline(Protocol):
 class Task(Protocol):
     """Something to learn: how labels are encoded, the head, the loss, the metrics, the decoding. Built as `Task(config)`.
 
-    `fuse = False` declines fusion: the head then sees each input on its own.
+    `fuse = False` declines fusion: the head then sees each input on its own. `explains` names the output of `predict` that
+    explanations take apart: [B], or [B, C] of which the largest at the row itself is explained; None: nothing is.
     A task may also implement events of `jenga_core.loop`; it is registered with the run's hooks.
     """
 
     fuse: bool = True
+    conditioned: bool = True
+    explains: str | None = None
 
     def __init__(self, config: Any) -> None: ...
 

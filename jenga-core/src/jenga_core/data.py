@@ -98,6 +98,10 @@ class Parts:
             if n
         }
 
+    def notes(self, table: str) -> list[str]:
+        """What the processors of a table's inputs found out by themselves, such as which columns hold numbers."""
+        return [f"input {key}: {text}" for key in self.config.inputs_of(table) for text in self.processors[key].notes()]
+
 
 def _select(frame: pd.DataFrame, columns: list[str], where: str) -> pd.DataFrame:
     missing = [c for c in columns if c not in frame.columns]

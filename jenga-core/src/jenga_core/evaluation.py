@@ -187,8 +187,8 @@ def draws(rows: int, resamples: int, seed: int) -> Iterator[Array]:
 
 def _scores(metrics: Metrics, output: Columns, target: Columns, resamples: int, seed: int) -> dict[str, Score]:
     rows = _rows(target)
-    point = _compute(metrics, output, target) if rows else dict.fromkeys(metrics.directions, math.nan)
-    drawn = [_compute(metrics, take(output, r), take(target, r)) for r in draws(rows, resamples, seed)]
+    point = compute(metrics, output, target) if rows else dict.fromkeys(metrics.directions, math.nan)
+    drawn = [compute(metrics, take(output, r), take(target, r)) for r in draws(rows, resamples, seed)]
     return {
         name: Score(float(value), *interval(np.array([d.get(name, math.nan) for d in drawn]), value))
         for name, value in point.items()
@@ -204,7 +204,18 @@ def interval(values: Array, point: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _compute(metrics: Metrics, output: Columns, target: Columns) -> dict[str, float]:
+def mean_of(values: Array) -> Score:
+    """The mean with Student's 95 % interval, which takes the values as independent; no interval for fewer than two."""
+    from scipy.stats import t
+
+    middle = float(values.mean())
+    if len(values) < 2:
+        return Score(middle)
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Score(middle, middle - half, middle + half)
+
+
+def compute(metrics: Metrics, output: Columns, target: Columns) -> dict[str, float]:
     """A resample may lack a class; metrics answer with NaN, so scikit-learn's warnings of it would say nothing new."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -194,6 +194,38 @@ class Scatter:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranked:
+    """Lying bars, the first on top: `values` [K] of `names`; `low` and `high` [K], where given, are ends of intervals."""
+
+    title: str
+    x_label: str
+    names: Sequence[str]
+    values: Array
+    low: Array | None = None
+    high: Array | None = None
+    note: str = ""
+
+    def draw(self, axes: Any, at_most: int = 20) -> None:
+        values = np.asarray(self.values, dtype=np.float64)[:at_most]
+        places = np.arange(len(values))
+        axes.barh(places, values, color=["#0b6e4f" if v >= 0 else "#b3402a" for v in values])
+        if self.low is not None and self.high is not None:
+            axes.hlines(places, self.low[:at_most], self.high[:at_most], color="black", linewidth=1)
+        axes.axvline(0, color="grey", linewidth=1)
+        axes.set_yticks(places, [short(name) for name in self.names[:at_most]], fontsize="small")
+        axes.invert_yaxis()
+        axes.set_xlabel(short(self.x_label, 60))
+
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        columns = {self.x_label: self.values, "from": self.low, "to": self.high}
+        given = {name: np.asarray(values).tolist() for name, values in columns.items() if values is not None}
+        return ["", *given], [list(row) for row in zip(self.names, *given.values(), strict=True)]
+
+    def to_json(self) -> dict[str, Any]:
+        return _plain("ranked", self)
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """Numbers without a drawing: what a figure that the core does not know is kept as."""
 
@@ -216,13 +248,15 @@ class Sheet:
         return _plain("sheet", self)
 
 
-_FORMS: dict[str, Any] = {"curve": Curve, "matrix": Matrix, "bars": Bars, "scatter": Scatter, "sheet": Sheet}
-_ARRAYS = {"values", "edges", "x", "y"}
+_FORMS: dict[str, Any] = {
+    "curve": Curve, "matrix": Matrix, "bars": Bars, "scatter": Scatter, "ranked": Ranked, "sheet": Sheet,
+}  # fmt: skip
+_ARRAYS = {"values", "edges", "x", "y", "low", "high"}
 
 
 def figure_from_json(data: Mapping[str, Any]) -> Figure:
     """The inverse of `to_json`: an equal figure."""
-    given = {k: _array(v) if k in _ARRAYS else v for k, v in data.items() if k != "form"}
+    given = {k: _array(v) if k in _ARRAYS and v is not None else v for k, v in data.items() if k != "form"}
     if "lines" in given:
         given["lines"] = [Line(line["name"], _array(line["x"]), _array(line["y"])) for line in given["lines"]]
     figure: Figure = _FORMS[data["form"]](**given)

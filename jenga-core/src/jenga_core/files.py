@@ -17,7 +17,7 @@ from typing import Any
 def publish(path: Path, data: bytes | memoryview) -> str:
     """Atomically replace `path` by `data`; returns the sha256 of `data`. A failure leaves the old file as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = beside(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
@@ -33,8 +33,36 @@ def publish(path: Path, data: bytes | memoryview) -> str:
         if isinstance(error, OSError):
             error.filename = str(path)  # a full disk does not say which file it was
         raise
-    _flush_folder(path.parent)
+    _flush(path.parent)
     return hashlib.sha256(data).hexdigest()
+
+
+def beside(path: Path) -> Path:
+    """A hidden name in the same folder for what is to become `path`, another one in every process."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def publish_file(temporary: Path, path: Path) -> None:
+    """As `publish`, for what was written to `temporary` because memory could not hold it."""
+    _flush(temporary)
+    os.replace(temporary, path)
+    _flush(path.parent)
+
+
+def publish_first(path: Path, data: bytes) -> bool:
+    """`publish` unless there is such a file; then False, and the file stays. Of several processes one succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside(path)
+    try:
+        temporary.write_bytes(data)
+        _flush(temporary)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush(path.parent)
+    return True
 
 
 def publish_json(path: Path, value: Mapping[str, Any]) -> str:
@@ -43,8 +71,9 @@ def publish_json(path: Path, value: Mapping[str, Any]) -> str:
     return publish(path, (text + "\n").encode())
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """A file's or a folder's content to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,10 @@ from .scoring import Place, judgements, score
 from .splits import NAMES
 from .tables import Table, load_table, read_frame
 
+if TYPE_CHECKING:
+    from .explaining.contributions import Contributions, Explained
+    from .explaining.importance import Worth
+
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
@@ -45,31 +49,93 @@ class Predictor:
     columns: Mapping[str, Mapping[str, Any]]
     place: Place
 
-    def predict(self, frame: pd.DataFrame, *, table: str | None = None) -> pd.DataFrame:
+    def predict(self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None) -> pd.DataFrame:
         """Predictions for every row, with the frame's own index and order. Columns are named ``{task}.{field}``.
 
         A row that has none of the model's inputs gets missing values; the columns are there even when no row has any,
         and whole numbers stay whole (pandas' nullable types). `table`: which of the run's tables the rows are
-        like; may be left out when there is one. Raises DataError for a missing column.
+        like; may be left out when there is one. `reasons`: also the so many largest contributions to each row's output, as
+        JSON in ``{task}.reasons``. Raises DataError for a missing column.
         """
-        return self.explain(frame, table=table)[0]
+        return self.explain(frame, table=table, reasons=reasons)[0]
 
-    def explain(self, frame: pd.DataFrame, *, table: str | None = None) -> tuple[pd.DataFrame, Counter[str]]:
+    def explain(
+        self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None
+    ) -> tuple[pd.DataFrame, Counter[str]]:
         """As `predict`, and what a reader of the predictions should know: reason -> rows, such as unseen categories."""
-        name, encoded = self._encode(frame, table)
+        found, unusual = self.scores(frame, table=table, reasons=reasons)
+        self.hook.on_predict(run=self, frame=frame, predictions=found)
+        return found, unusual
+
+    def scores(
+        self,
+        frame: pd.DataFrame,
+        *,
+        table: str | None = None,
+        before: pd.DataFrame | None = None,
+        reasons: int | None = None,
+    ) -> tuple[pd.DataFrame, Counter[str]]:
+        """As `explain`, and no hook hears of it: several threads may call this, and tell the hooks in order later.
+
+        `before`: rows that those of `frame` may see and that get no prediction themselves (see `following`).
+        """
+        held = 0 if before is None else len(before)
+        rows = frame if before is None else pd.concat([before, frame[before.columns]])
+        name, encoded = self._encode(rows, table)
         usable = np.flatnonzero(encoded.usable)
+        usable = usable[usable >= held]
         if len(usable):
             data = Data(self.parts, {name: encoded})
             scored = score(self.model, data, name, usable, self.place, labels=False)
             decoded = [self._decode(task, scored.outputs[task], usable, encoded) for task in self.config.tasks_of(name)]
-            found = pd.concat(decoded, axis=1)
+            found = pd.concat(decoded, axis=1).set_axis(usable - held)
         else:
             found = pd.DataFrame({c: pd.Series(dtype=t) for c, t in self.columns[name]["outputs"]})
-        if len(usable) < encoded.size:
-            found = _with_gaps(found, encoded.size)
+        unusual = self._unusual(encoded, held)
+        if reasons is not None:
+            why, inexact = self._reasons(rows, name, encoded, usable, reasons)
+            found, unusual = pd.concat([found, why.set_axis(usable - held)], axis=1), unusual + inexact
+        if len(usable) < len(frame):
+            found = _with_gaps(found, len(frame))
         found.index = frame.index
-        self.hook.on_predict(run=self, frame=frame, predictions=found)
-        return found, self._unusual(encoded)
+        if before is not None and any(part.excluded for part in encoded.inputs.values()):
+            unusual -= self._unusual(self._encode(before, table)[1], held)  # what was told when those rows came
+        return found, unusual
+
+    def _reasons(
+        self, frame: pd.DataFrame, table: str, encoded: EncodedTable, rows: Any, count: int
+    ) -> tuple[pd.DataFrame, Counter[str]]:
+        from .explaining.reasons import reasons
+
+        cells, _ = tidy(frame, "the rows to predict")
+        return reasons(self._explained(table, encoded), rows, cells, count=count)
+
+    def contributions(self, frame: pd.DataFrame, task: str, *, table: str | None = None) -> Contributions:
+        """What every column, or every token of a text, contributed to the output of `task`, for rows that have an input."""
+        name, encoded = self._encode(frame, table)
+        known = list(self.config.tasks_of(name))
+        if task not in known:
+            raise UserError(
+                f"unknown task {task!r}", where=f"table {name!r}", allowed=known, nearest=nearest(task, known)
+            )
+        return self._explained(name, encoded).contributions(task, np.flatnonzero(encoded.usable))
+
+    def _explained(self, table: str, encoded: EncodedTable) -> Explained:
+        from .explaining.contributions import Explained
+
+        data, size = Data(self.parts, {table: encoded}), self.config.train.batch_size
+        return Explained(self.model, data, table, self.columns[table]["inputs"], self.place.device, size)
+
+    def context(self, cells: pd.DataFrame, table: str) -> pd.DataFrame | None:
+        """The rows of `cells` that rows behind them may see; None where every row is predicted by itself alone."""
+        rows = []
+        for key, columns in self.columns[table]["inputs"].items():
+            if all(c in cells.columns for c in columns):
+                found = self.parts.processors[key].context(cells[columns])
+                rows += [] if found is None else [found]
+        if not rows:
+            return None
+        return cells[sorted(self.features_of(table) & {*cells.columns})].iloc[np.unique(np.concatenate(rows))]
 
     def _encode(self, frame: pd.DataFrame, table: str | None) -> tuple[str, EncodedTable]:
         """(table, encoded rows): cells are taken as they were for training, whatever the frame's types."""
@@ -82,23 +148,36 @@ class Predictor:
 
     def _decode(self, task: str, output: Columns, rows: Any, encoded: EncodedTable) -> pd.DataFrame:
         found = self.parts.tasks[task].decode(output, rows, encoded.inputs)
-        return found.set_axis(rows).add_prefix(f"{task}.")
+        return found.reset_index(drop=True).add_prefix(f"{task}.")
 
     def warnings(self, frame: pd.DataFrame, *, table: str | None = None) -> list[str]:
         """What a reader of the predictions should know, such as unseen categories and inputs that are absent."""
         _, encoded = self._encode(frame, table)
         return [f"{reason} (rows: {n:,})" for reason, n in self._unusual(encoded).items()]
 
-    def _unusual(self, encoded: EncodedTable) -> Counter[str]:
+    def _unusual(self, encoded: EncodedTable, held: int = 0) -> Counter[str]:
+        """Of the rows from `held` on, but for what a processor says of all rows at once."""
         found: Counter[str] = Counter()
         for key, part in encoded.inputs.items():
             if len(encoded.inputs) > 1 and not self.manifest["seen_absent"].get(key, True):
                 reason = "is absent, but was there in every training row: the predictions are guesses"
-                found[f"input {key!r}: {reason}"] = int((~part.present).sum())
+                found[f"input {key!r}: {reason}"] = int((~part.present[held:]).sum())
             found.update({f"input {key!r}: {reason}": n for reason, n in part.excluded.items()})
-        found.update(self.parts.counts(encoded, encoded.splits["all"]))
-        found["no usable input, so no prediction"] = int((~encoded.usable).sum())
+        found.update(self.parts.counts(encoded, encoded.splits["all"][held:]))
+        found["no usable input, so no prediction"] = int((~encoded.usable[held:]).sum())
         return +found  # without the zeros
+
+    def table_of(self, table: str | None) -> str:
+        """The name of the table that rows are like, `table` itself or the only one there is. UserError for any other."""
+        return self._table(table, pd.DataFrame())
+
+    def table_like(self, frame: pd.DataFrame) -> str:
+        """The one table of the model whose columns `frame` has. UserError where several fit, or none."""
+        return self._table(None, frame)
+
+    def features_of(self, table: str) -> frozenset[str]:
+        """The columns that predictions for rows of `table` are made from."""
+        return frozenset(column for columns in self.columns[table]["inputs"].values() for column in columns)
 
     def _table(self, table: str | None, frame: pd.DataFrame) -> str:
         if table is not None and table not in self.config.data:
@@ -135,6 +214,22 @@ class Predictor:
         The run's own data must be as it was in training; only then are its test rows rows that the model has not seen.
         `table`: which of the run's tables `data` is like, or the only one to judge.
         """
+        return self._judge(*self._given(data, split, table), bootstrap)
+
+    def importance(self, data: Any = None, *, split: str = "test", table: str | None = None) -> dict[str, Worth]:
+        """Task -> what each column is worth to it, on rows as `evaluate` takes them; see `explaining.importance`."""
+        from .explaining.importance import worth
+
+        tables, split = self._given(data, split, table)
+        found: dict[str, Worth] = {}
+        for name, given in tables.items():
+            with given.naming():
+                rows, columns = given.frame.iloc[given.splits[split]], self.columns[name]["inputs"]
+                found |= worth(self.model, self.parts, name, rows, columns, self.place, seed=self.config.seed)
+        return found
+
+    def _given(self, data: Any, split: str, table: str | None) -> tuple[dict[str, Table], str]:
+        """(the tables to judge on, the split of them)."""
         if split not in NAMES:
             raise UserError(f"unknown split {split!r}", allowed=NAMES, nearest=nearest(split, NAMES))
         if table is not None:
@@ -155,7 +250,7 @@ class Predictor:
                 name: load_table(name, section, base=self.folder, registry=self.registry, seed=0, given={"test": frame})
             }
             split = "test"
-        return self._judge(tables, split, bootstrap)
+        return tables, split
 
     def _require_paths(self) -> None:
         for name, section in self.config.data.items():
@@ -206,7 +301,9 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     hook = build_events(config, registry, parts)
     columns = artifact.read_state(folder, "columns")
     target = torch.device(device)
-    place = Place(target, config.train.evaluate_batch_size or 4 * config.train.batch_size, autocast(config, target))
+    train = config.train
+    size = train.evaluate_batch_size or 4 * train.batch_size
+    place = Place(target, size, autocast(config, target), tokens=train.batch_tokens)
     predictor = Predictor(folder, config, manifest, registry, parts, model, hook, columns, place)
     hook.on_model_built(run=predictor, model=model)
     artifact.load_weights(folder, model)

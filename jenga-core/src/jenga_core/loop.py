@@ -11,7 +11,7 @@ The loop, with every event in its place::
             for batch in window:                on_batch(run, batch)
                 outputs = model(batch)          add_losses(run, batch, outputs, scale)
                                                 combine_losses(run, losses, share)
-                                                backward(run, loss, losses)
+                                                backward(run, loss, losses, last)
                                                 on_gradients(run)               after clipping, before the step
             optimizer.step()                    on_step(run, losses)
             (every so often) evaluate           on_evaluate_start(run)          averaged weights are swapped in here
@@ -82,9 +82,10 @@ class LoopSpecs:
         """
 
     @hookspec(firstresult=True)
-    def backward(self, run: Run, loss: Tensor, losses: Mapping[str, Tensor]) -> bool | None:
+    def backward(self, run: Run, loss: Tensor, losses: Mapping[str, Tensor], last: bool) -> bool | None:
         """Compute gradients; return True when done. `losses` are attached to the graph. The default calls `loss.backward()`.
 
+        `last`: this is the last batch of the window, so what is formed from the whole step's gradients is formed now.
         Under several processes a hook that uses `torch.autograd.grad` gets no reduction: it must all-reduce itself.
         """
 

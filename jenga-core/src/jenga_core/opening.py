@@ -250,11 +250,8 @@ def _begin(run: Run) -> None:
     for name, table in run.tables.items():
         sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in table.splits.items())
         run.progress.say(f"{name}: {sizes}")
-        for text in table.notes:
+        for text in (*table.notes, *run.data.parts.notes(name)):
             run.note(f"{name}: {text}")
-        for key in run.config.inputs_of(name):
-            for text in run.data.parts.processors[key].notes():
-                run.progress.say(f"{name}: input {key}: {text}")
         encoded = run.data.tables[name]
         lost = [(f"task {t}", e) for t, e in encoded.targets.items()] + [
             (f"input {i}", e) for i, e in encoded.inputs.items()

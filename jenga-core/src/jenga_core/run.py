@@ -111,7 +111,8 @@ class Run:
     @property
     def place(self) -> Place:
         size = self.config.train.evaluate_batch_size or 4 * self.config.train.batch_size
-        return Place(self.accelerator.device, size, self.accelerator.autocast, self.rank, self.world)
+        tokens = self.config.train.batch_tokens
+        return Place(self.accelerator.device, size, self.accelerator.autocast, self.rank, self.world, tokens)
 
     # ---------------------------------------------------------------- the record
 

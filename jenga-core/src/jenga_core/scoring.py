@@ -16,17 +16,22 @@ from .data import Data
 from .errors import TrainingError
 from .evaluation import Judgement, fit_baselines, judge
 from .model import Model
+from .sampling import parts
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how scoring runs. `batch_size` rows at once; ranks share the batches and end with all outputs."""
+    """Where and how scoring runs. `batch_size` rows at once, of at most `tokens` tokens with their padding.
+
+    Ranks share the batches and end with all outputs.
+    """
 
     device: Any
     batch_size: int
     autocast: Any = nullcontext  # a callable that gives a context
     rank: int = 0
     world: int = 1
+    tokens: int = 32768
 
     def context(self) -> AbstractContextManager[Any]:
         made: AbstractContextManager[Any] = self.autocast()
@@ -53,7 +58,8 @@ def score(model: Model, data: Data, table: str, rows: Array, place: Place, *, la
     tasks = {n: data.parts.tasks[n] for n in data.parts.config.tasks_of(table)}
     pieces: list[tuple[Array, dict[str, dict[str, Any]]]] = []
     losses, counts = dict.fromkeys(tasks, 0.0), dict.fromkeys(tasks, 0.0)
-    with torch.no_grad(), model.scoring(), place.context():
+    quick = torch.no_grad if labels else torch.inference_mode  # a loss may need what inference mode forbids
+    with quick(), model.scoring(), place.context():
         for batch in _batches(data, table, rows, place, labels):
             outputs = {n: {k: _host(v) for k, v in task.predict(model, batch, n).items()} for n, task in tasks.items()}
             pieces.append((batch.rows, outputs))
@@ -64,8 +70,13 @@ def score(model: Model, data: Data, table: str, rows: Array, place: Place, *, la
                     counts[name] += target.count
     if place.world > 1:
         pieces, losses, counts = _from_all_ranks(pieces, losses, counts)
-    order = np.argsort(np.concatenate([r for r, _ in pieces]), kind="stable") if pieces else np.zeros(0, dtype=np.int64)
-    joined = {n: take(_join([p[n] for _, p in pieces]), order) for n in tasks} if pieces else {n: {} for n in tasks}
+    if not pieces:
+        return Scored(rows, {n: {} for n in tasks}, losses, counts)
+    joined: dict[str, Columns] = {n: _join([p[n] for _, p in pieces]) for n in tasks}
+    done = np.concatenate([r for r, _ in pieces])
+    if not np.array_equal(done, rows):
+        order = np.argsort(done, kind="stable")
+        joined = {n: take(columns, order) for n, columns in joined.items()}
     return Scored(rows, joined, losses, counts)
 
 
@@ -75,6 +86,7 @@ def _batches(data: Data, table: str, rows: Array, place: Place, labels: bool) ->
     if lengths is not None:
         rows = rows[np.argsort(lengths[rows], kind="stable")]
     cut = [rows[i : i + place.batch_size] for i in range(0, len(rows), place.batch_size)]
+    cut = [part for batch in cut for part in parts(batch, lengths, place.tokens)]
     rng = np.random.default_rng(0)  # evaluation augments nothing; processors get one to keep one signature
     for part in cut[place.rank :: place.world]:
         yield data.batch(table, part, "evaluate" if labels else "predict", rng).to(place.device)

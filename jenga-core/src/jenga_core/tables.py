@@ -141,7 +141,7 @@ def stream_frames(
     """
     start, first = 0, None
     for file in files_of(path, base)[0]:
-        for frame in _source(file, registry, source).tables(file, batch_rows=batch_rows):
+        for frame in open_source(file, registry, source).tables(file, batch_rows=batch_rows):
             first = first or Part(shown(file), frame.iloc[:0])
             frame = first.arranged(Part(shown(file), frame))
             frame.index = pd.RangeIndex(start, start + len(frame))
@@ -155,13 +155,13 @@ def columns_of(section: DataConfig, *, base: Path | str | None = None, registry:
         raise DataError("no path is given, and no DataFrame", where="data.path", next="data: {NAME: {path: FILE}}")
     first = next(iter(by_split(section.path).values()))
     file = files_of(first, base)[0][0]
-    return list(_source(file, registry, section.source).columns(file))
+    return list(open_source(file, registry, section.source).columns(file))
 
 
 # ------------------------------------------------------------------ reading
 
 
-def _source(file: Path, registry: Registry, config: ComponentConfig | None) -> Any:
+def open_source(file: Path, registry: Registry, config: ComponentConfig | None) -> Any:
     """The reader of a file: the configured one, or the one for its ending."""
     if config is None:
         kind = registry.source_for(file)
@@ -171,7 +171,7 @@ def _source(file: Path, registry: Registry, config: ComponentConfig | None) -> A
 
 def _whole(file: Path, registry: Registry, config: ComponentConfig | None, needed: Collection[str] | None) -> Part:
     """One file as one frame, only the `needed` columns, all of which must be there."""
-    source = _source(file, registry, config)
+    source = open_source(file, registry, config)
     frames = list(source.tables_of(file, needed, batch_rows=CHUNK))
     if not frames:
         raise DataError("the file has no rows", where=shown(file))

@@ -19,20 +19,18 @@ from torch import Tensor
 
 from . import checkpoint
 from .api import hookimpl
-from .config import EveryConfig, RunConfig, TrainConfig
+from .config import EveryConfig, RunConfig
 from .contracts import Array, Batch
 from .errors import JengaError, TrainingError, UserError, nearest
-from .model import Model, Step, not_finite
+from .model import Step, not_finite, parameter_groups
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
-from .sampling import plan
+from .sampling import Window, plan, windows
 from .schedules import schedule
 from .scoring import calibrate, judgements, metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
-# The batches of one optimizer step: (number of the batch in the epoch, (table, rows)).
-Window = Sequence[tuple[int, tuple[str, Array]]]
 
 
 def train(
@@ -125,7 +123,11 @@ def prepare(run: Run) -> Any:
     """Optimizer, schedule, and the Step module as Accelerate wraps it."""
     options, model = run.config.train, run.model
     step = Step(model, run.data.parts.tasks, run.hook, run, run.world)
-    optimizer = torch.optim.AdamW(parameter_groups(model, options), lr=options.learning_rate, fused=run.can_fuse)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, options.learning_rate, options.weight_decay),
+        lr=options.learning_rate,
+        fused=run.can_fuse,
+    )
     wrapped, run.optimizer = run.accelerator.prepare(step, optimizer)
     run.steps_per_epoch = math.ceil(len(_plan(run, 0)) / options.accumulate)
     run.total_steps = min(run.steps_per_epoch * options.epochs, options.max_steps or 2**62)
@@ -134,34 +136,19 @@ def prepare(run: Run) -> Any:
     return wrapped
 
 
-def parameter_groups(model: Model, options: TrainConfig) -> list[dict[str, Any]]:
-    """Trainable parameters by learning rate, matrices with weight decay and the others without."""
-    default = options.learning_rate
-    rates = {
-        parameter: backbone.learning_rates(default).get(name, default)
-        for _, backbone in model.backbones.items()
-        for name, parameter in backbone.named_parameters()
-    }
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            decay = options.weight_decay if parameter.ndim >= 2 else 0.0
-            groups.setdefault((rates.get(parameter, default), decay), []).append(parameter)
-    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
-
-
 def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
     """One optimizer step. Gradients equal those of one big batch over all micro-batches and ranks: sums over one count."""
     batches = [_batch(run, at, table, rows) for at, (table, rows) in window]
     counts = _counts(run, batches)
     total: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
+        last = i == len(batches) - 1
         run.hook.on_batch(run=run, batch=batch)
-        with run.accelerator.no_sync(wrapped) if i < len(batches) - 1 else nullcontext():
+        with nullcontext() if last else run.accelerator.no_sync(wrapped):
             losses = wrapped(batch, counts, 1 / len(batches))
             if losses:
                 loss = losses.pop("")
-                run.hook.backward(run=run, loss=loss, losses=losses)
+                run.hook.backward(run=run, loss=loss, losses=losses, last=last)
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)
@@ -218,15 +205,13 @@ def _plan(run: Run, epoch: int) -> list[tuple[str, Array]]:
         batch=run.config.train.batch_size,
         epoch=epoch,
         seed=run.config.seed,
-        lengths={name: tables[name].lengths() for name in tables},
+        lengths={name: tables[name].lengths() for name in tables if run.model.pads(name)},
     )
 
 
 def _windows(run: Run) -> list[Window]:
-    """The epoch's batches in groups of `accumulate`; the last group may be smaller and is counted right."""
-    numbered = list(enumerate(_plan(run, run.epoch)))
-    size = run.config.train.accumulate
-    return [numbered[i : i + size] for i in range(0, len(numbered), size)]
+    options, lengths = run.config.train, {name: table.lengths() for name, table in run.data.tables.items()}
+    return windows(_plan(run, run.epoch), options.accumulate, lengths, options.batch_tokens * run.world)
 
 
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:
@@ -334,6 +319,7 @@ def _restore(run: Run) -> None:
 
 def finish(run: Run, *, report: bool = True) -> None:
     """Set thresholds on validation rows, judge on test rows, write the model folder."""
+    from .explaining.judged import explained
     from .publishing import publish_run
 
     started = time.perf_counter()
@@ -354,6 +340,8 @@ def finish(run: Run, *, report: bool = True) -> None:
     made = judgements(
         run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed
     ) if run.rank == 0 else []  # fmt: skip
+    if options.explanations and report and made:
+        made = explained(run, made, scored[split], split)
     run.judgements = made
     for name in run.config.tasks if run.rank == 0 else ():
         if name not in [j.task for j in made]:

@@ -21,6 +21,22 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 Purpose: TypeAlias = Literal["train", "evaluate", "predict"]
 
 
+# ------------------------------------------------------------------ the file's side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Rows `start` to `start + size` of a file. `cells`: columns that were asked for, typed as in the source's tables.
+
+    `table`: every column of those rows as Arrow, to be written again as it is. Both are None where the rows were skipped.
+    """
+
+    start: int
+    size: int
+    cells: Any = None  # pandas DataFrame
+    table: Any = None  # pyarrow Table
+
+
 # ------------------------------------------------------------------ the table's side: columnar, numpy
 
 
@@ -110,6 +126,19 @@ class Classical:
 
 
 # ------------------------------------------------------------------ the batch's side: torch
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a row that says nothing looks like to the network: explanations measure every cell against it.
+
+    `data`: the tensors of `collate` that stand for cells, as such a row would have them, in the same shapes. Tensors left
+    out (masks, lengths) stay as they are. `columns`: tensor -> the table's column behind each entry of its last dimension.
+    A tensor not named there has one entry per token, [B, T] or [B, T, D]; `Encoded.spans` says which characters that is.
+    """
+
+    data: Mapping[str, Tensor]
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

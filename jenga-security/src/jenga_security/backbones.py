@@ -13,23 +13,25 @@ from torch import Tensor, nn
 from jenga_core.contracts import Backbone, Features
 
 from .config import MlpConfig, ResnetConfig
+from .embeddings import EMBEDDINGS
 
 
 class TableInput(nn.Module):
-    """numbers [B, F] beside an embedding of each category: [B, width]."""
+    """numbers [B, F], embedded as `numbers` says, beside an embedding of each category: [B, width]."""
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
+    def __init__(self, facts: Mapping[str, Any], numbers: str = "plain") -> None:
         super().__init__()
+        self.numbers = EMBEDDINGS[numbers](int(facts["numbers"]))
         sizes = [int(size) for size in facts["categories"]]
         self.embeddings = nn.ModuleList(nn.Embedding(size, embedding_width(size)) for size in sizes)
-        self.width = int(facts["numbers"]) + sum(embedding_width(size) for size in sizes)
+        self.width = self.numbers.width + sum(embedding_width(size) for size in sizes)
         for embedding in self.embeddings:
             table = cast("Tensor", embedding.weight)
             nn.init.normal_(table, std=table.shape[1] ** -0.5)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
         embedded = [embedding(categories[:, at]) for at, embedding in enumerate(self.embeddings)]
-        return torch.cat([numbers, *embedded], dim=1) if embedded else numbers
+        return torch.cat([self.numbers(numbers), *embedded], dim=1) if embedded else self.numbers(numbers)
 
 
 def embedding_width(size: int) -> int:
@@ -42,7 +44,7 @@ class TabularMlp(nn.Module, Backbone):
 
     def __init__(self, config: MlpConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.input = TableInput(facts)
+        self.input = TableInput(facts, config.numbers)
         self.out_dim = config.width
         widths = [self.input.width] + [config.width] * config.depth
         self.layers = nn.Sequential()

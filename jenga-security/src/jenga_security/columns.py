@@ -1,9 +1,10 @@
-"""Columns of a table as a network reads them, fitted on training cells: numbers and categories."""
+"""Columns of a table as a network reads them, fitted on training cells: numbers, categories, hashed categories."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from jenga_core.errors import DataError
 
 from . import cells as read
 from .config import TableConfig
+from .dates import Dates
 from .scaling import FITTERS, Scale
 from .scaling import read as read_scale
 
@@ -46,6 +48,11 @@ class Numbers:
         refuse_text(cells, marks)
         return self.scale.apply(np.where(marks == read.NUMBER, values, self.median)), marks
 
+    @property
+    def middle(self) -> Array:
+        """The feature of the median, [1]."""
+        return self.scale.apply(np.array([self.median]))
+
     def state(self) -> dict[str, Any]:
         return {
             "kind": "numbers",
@@ -71,16 +78,6 @@ class Categories:
             if value is not None:
                 counts[value] = counts.get(value, 0) + count
         ranked = sorted(counts, key=lambda v: (-counts[v], v))
-        if (
-            len(ranked) > config.max_categories
-            and len(ranked) > len(cells) / 2
-            and cells.name not in config.categorical
-        ):
-            raise DataError(
-                f"column {str(cells.name)!r} holds {len(ranked)} different texts in {len(cells)} rows"
-                ": an identifier, a time or free text, which a table model cannot learn from",
-                next=f"leave it out (`exclude: [{cells.name}]`), or list it under the processor's `categorical:`",
-            )
         return cls(str(cells.name), tuple(ranked[: config.max_categories]))
 
     @property
@@ -99,22 +96,63 @@ class Categories:
         return {"kind": "categories", "name": self.name, "names": list(self.names)}
 
 
-def fit_column(cells: pd.Series, config: TableConfig) -> Numbers | Categories:
-    """Numbers, unless the config lists the column as categorical or none of its cells is a number.
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A column of more names than can each be learned: a name's code is that of one of `buckets`, by its BLAKE2 digest.
 
-    Some numbers and some text is an error: only the user knows which of the two the column means.
+    The digest depends on nothing but the name, so that codes are the same in every process and on every machine. Names of
+    one bucket cannot be told apart. A bucket that no training row fell into has no code of its own: UNSEEN.
     """
-    if cells.name in config.categorical:
-        return Categories.fit(cells, config)
-    if cells.name not in config.numeric and _all_text(cells):
-        return Categories.fit(cells, config)
-    return Numbers.fit(cells, config)
+
+    name: str
+    buckets: int
+    filled: tuple[int, ...]
+    distinct: int
+
+    @classmethod
+    def fit(cls, cells: pd.Series, config: TableConfig) -> Hashed:
+        values = {value for value in read.names(cells)[1] if value is not None}
+        filled = {bucket(value, config.buckets) for value in values}
+        return cls(str(cells.name), config.buckets, tuple(sorted(filled)), len(values))
+
+    @property
+    def size(self) -> int:
+        """How many codes there are."""
+        return FIRST + len(self.filled)
+
+    def encode(self, cells: pd.Series) -> Array:
+        """int64 codes [N]."""
+        codes, values = read.names(cells)
+        known = {place: FIRST + at for at, place in enumerate(self.filled)}
+        found = [MISSING if v is None else known.get(bucket(v, self.buckets), UNSEEN) for v in values]
+        return np.array([*found, MISSING], dtype=np.int64)[codes]  # code -1, a null cell, reads the last entry
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "kind": "hashed",
+            "name": self.name,
+            "buckets": self.buckets,
+            "filled": list(self.filled),
+            "distinct": self.distinct,
+        }
 
 
-def read_column(state: Mapping[str, Any]) -> Numbers | Categories:
+def bucket(name: str, buckets: int) -> int:
+    """0 to buckets - 1, the same everywhere and always (Python's own hash differs from process to process)."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") % buckets
+
+
+Column = Numbers | Categories | Hashed | Dates
+
+
+def read_column(state: Mapping[str, Any]) -> Column:
     """The inverse of `state`."""
     if state["kind"] == "categories":
         return Categories(state["name"], tuple(state["names"]))
+    if state["kind"] == "hashed":
+        return Hashed(state["name"], state["buckets"], tuple(state["filled"]), state["distinct"])
+    if state["kind"] == "dates":
+        return Dates.read(state)
     return Numbers(state["name"], state["median"], read_scale(state["scale"]), state["indicator"])
 
 
@@ -128,10 +166,3 @@ def refuse_text(cells: pd.Series, marks: Array) -> None:
             column=str(cells.name),
             next=f"correct the data, or list {cells.name!r} under the processor's `categorical:` and train again",
         )
-
-
-def _all_text(cells: pd.Series) -> bool:
-    if pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_bool_dtype(cells.dtype):
-        return False
-    marks = read.numbers(cells)[1]
-    return bool((marks == read.TEXT).any() and not np.isin(marks, (read.NUMBER, read.INFINITE)).any())

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from jenga_core.config import ComponentConfig, TargetConfig
+from jenga_core.config import ComponentConfig, Section, TargetConfig
 
 from .alert_config import THRESHOLD_HELP, AlertBudget, Threshold
 
 Label = str | bool | int
+
+Scaling = Literal["quantile", "standard", "log", "none"]
+
+
+class ColumnOptions(Section):
+    """Options of one column, in place of those of the whole table."""
+
+    scaling: Scaling | None = Field(default=None, description="of a column of numbers or dates")
+    max_categories: int | None = Field(default=None, ge=1, description="of a column of categories")
+    buckets: int | None = Field(default=None, ge=1, description="of a hashed column")
 
 
 class TableConfig(ComponentConfig):
@@ -23,13 +35,31 @@ class TableConfig(ComponentConfig):
         default_factory=list,
         description="columns whose values are names although they look like numbers (a port, a protocol number)",
     )
-    scaling: Literal["quantile", "standard", "none"] = Field(
+    hashed: list[str] = Field(
+        default_factory=list,
+        description="columns of more names than can each be learned (an account, a URL): each name goes to one of `buckets`",
+    )
+    dates: list[str] = Field(
+        default_factory=list,
+        description="columns of times (ISO 8601, or seconds since 1970) that are read as hour, weekday and elapsed time; "
+        "other columns of times are left out",
+    )
+    timezone: str = Field(
+        default="UTC",
+        description="IANA zone on whose clock hours and weekdays of `dates` are read; times without a zone are of that clock",
+    )
+    scaling: Scaling = Field(
         default="quantile",
-        description="quantile: normal scores by rank, for heavy tails; standard: mean 0, deviation 1; none: unchanged",
+        description="quantile: normal scores by rank, for heavy tails; standard: mean 0, deviation 1; log: signed "
+        "logarithms, then standard, which orders values beyond those of training; none: unchanged",
+    )
+    overrides: dict[str, ColumnOptions] = Field(
+        default_factory=dict, description="options of single columns, by name: {bytes_sent: {scaling: log}}"
     )
     max_categories: int = Field(
         default=128, ge=1, description="most frequent values of a column kept apart; the others share the unseen bucket"
     )
+    buckets: int = Field(default=1024, ge=1, le=1_000_000, description="places that the names of a hashed column share")
     unseen_rate: float = Field(
         default=0.01,
         ge=0,
@@ -41,11 +71,26 @@ class TableConfig(ComponentConfig):
         description="impute: the median and an indicator; error: refuse the table, naming row and column",
     )
 
+    def of(self, column: str) -> TableConfig:
+        """These options with the overrides of `column`."""
+        own = self.overrides.get(column)
+        return self if own is None else self.model_copy(update=own.model_dump(exclude_none=True))
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, ZoneInfoNotFoundError, OSError) as error:
+            raise ValueError(f"{name!r} is no IANA time zone, such as Africa/Nairobi or UTC") from error
+        return name
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        both = sorted(set(self.numeric) & set(self.categorical))
-        if both:
-            raise ValueError(f"{both} are listed as `numeric` and as `categorical`")
+        kinds = {kind: set(getattr(self, kind)) for kind in ("numeric", "categorical", "hashed", "dates")}
+        for one, other in combinations(kinds, 2):
+            if both := sorted(kinds[one] & kinds[other]):
+                raise ValueError(f"{both} are listed as `{one}` and as `{other}`")
         return self
 
 
@@ -67,7 +112,7 @@ class WindowConfig(TableConfig):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         named = [name for name in (self.group, self.time) if name]
-        both = sorted({*named} & {*self.numeric, *self.categorical})
+        both = sorted({*named} & {*self.numeric, *self.categorical, *self.hashed, *self.dates, *self.overrides})
         if both:
             raise ValueError(f"{both} are listed as features and as `group` or `time`, which are none")
         if len({*named}) < len(named):
@@ -79,12 +124,20 @@ class WindowConfig(TableConfig):
         return cls(length=1)
 
 
+NumberEmbedding = Literal["plain", "piecewise", "periodic"]
+
+
 class MlpConfig(ComponentConfig):
     """security/tabular-mlp."""
 
     width: int = Field(default=256, ge=1, description="units of each hidden layer, and of the output")
     depth: int = Field(default=3, ge=1, description="hidden layers")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="share of units dropped after each layer in training")
+    numbers: NumberEmbedding = Field(
+        default="plain",
+        description="how numbers enter: plain: as they are; piecewise: a learned piecewise linear function of each; "
+        "periodic: learned sines of each",
+    )
 
     @classmethod
     def example(cls) -> Self:
@@ -169,6 +222,17 @@ class AnomalyConfig(TargetConfig):
         description="weight of an attack in the loss: none (1), a number, or balanced (normal rows / attacks); "
         "scores are corrected for it and stay probabilities",
     )
+    pyod: list[str] = Field(
+        default_factory=list,
+        description="PyOD detectors judged beside the model, by class name (KNN, ECOD, COPOD); needs the extra [pyod]",
+    )
+    focal_gamma: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="focal loss: how far rows that are already right count less (the paper's choice: 2); 0: cross "
+        "entropy. Scores are corrected for it and stay probabilities",
+    )
 
     def columns(self) -> list[str]:
         """The label's column, and that of the times where an alert budget counts rows by them."""
@@ -178,3 +242,12 @@ class AnomalyConfig(TargetConfig):
     @classmethod
     def example(cls) -> Self:
         return cls(target="label")
+
+
+class DriftMonitorConfig(ComponentConfig):
+    """security/drift-monitor."""
+
+    window: int = Field(default=5000, ge=100, description="rows after which scored rows are compared")
+    against: Literal["all", "normal"] = Field(
+        default="all", description="training rows to compare with: all, or normal ones, as live traffic mostly is"
+    )

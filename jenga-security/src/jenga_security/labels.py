@@ -55,6 +55,22 @@ class Labels:
             (word, have[attacks[0]] if len(attacks) == 1 else "attack"),
         )
 
+    @classmethod
+    def fit_open(cls, cells: pd.Series, normal: Sequence[str | int | bool] | None) -> Labels:
+        """As `fit`, for labels that need not be there: training rows may hold one class of them, or none.
+
+        What training does not show is then taken by the words: 0, false, no, normal and benign are normal.
+        """
+        have = _spellings(cells)
+        spelt = [str(name(value)).casefold() for value in normal or ()]
+        guess = tuple(spelt) or (*PAIRS, *NORMAL_WORDS)
+        if len(have) > 1 and any(word in have for word in guess):
+            return cls.fit(cells, normal)
+        if have and normal is None and not any(word in {**PAIRS, **dict.fromkeys(PAIRS.values())} for word in have):
+            _guessed(str(cells.name), have)  # says that it is not plain
+        words = (normal[0] if normal else next(iter(have.values()), "normal"), "anomaly")
+        return cls(str(cells.name), guess, None, words)
+
     def encode(self, cells: pd.Series) -> tuple[Array, Array]:
         """(int64 [N] with 1 = attack, bool [N] = has a label). DataError for a label that training did not define."""
         codes, values = names(cells)

@@ -1,9 +1,19 @@
 """What jenga-security registers, as the plugin `security`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
+from jenga_core.api import (
+    BackboneSpec,
+    CommandSpec,
+    ExampleSpec,
+    ProcessorSpec,
+    SourceSpec,
+    TaskSpec,
+    TrainerHookSpec,
+    hookimpl,
+)
 
-TABLE = frozenset({"table"})
+TABLE, WINDOWS = frozenset({"table"}), frozenset({"windows"})
 FLOWS = "jenga_security.flows"
+OUTLIERS = "jenga_security.outliers"
 
 
 def _flows(name: str, module: str, stem: str, summary: str) -> SourceSpec:
@@ -18,6 +28,13 @@ def jenga_register_sources() -> list[SourceSpec]:
         _flows("zeek-conn", "zeek", "ZeekConn", "Flows of Zeek's conn.log, TSV or JSON"),
         _flows("suricata-eve", "suricata", "SuricataEve", "Flows or alerts of Suricata's eve.json"),
         _flows("nfdump", "nfdump", "Nfdump", "NetFlow and IPFIX as nfdump -o csv or -o json writes them"),
+        SourceSpec(
+            name="pcap",
+            factory=f"{FLOWS}.pcap:PcapSource",
+            config=f"{FLOWS}.config:PcapConfig",
+            suffixes=(".pcap", ".pcapng"),
+            summary="Flows of captured packets, metered by NFStream; needs jenga-security[pcap]",
+        ),
         _flows("unsw-nb15", "datasets", "UnswNb15", "UNSW-NB15: the training and testing set, or the raw files"),
         _flows("cicids", "datasets", "Cicids", "CICIDS2017, CSE-CIC-IDS2018 and other CSV of CICFlowMeter"),
         _flows("nsl-kdd", "nsl_kdd", "NslKdd", "NSL-KDD, with the names that its files lack"),
@@ -69,11 +86,48 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             summary="The FT-Transformer of Gorishniy et al. 2021: attention between the columns of a row",
         ),
         BackboneSpec(
+            name="tabm",
+            factory="jenga_security.tabm:Tabm",
+            config="jenga_security.network_config:TabmConfig",
+            accepts=TABLE,
+            summary="An ensemble of perceptrons that share their weights, after TabM of Gorishniy et al. 2024",
+        ),
+        BackboneSpec(
             name="gru",
             factory="jenga_security.recurrent:Gru",
             config="jenga_security.config:GruConfig",
-            accepts=frozenset({"windows"}),
+            accepts=WINDOWS,
             summary="A gated recurrent unit over windows, oldest row first",
+        ),
+        BackboneSpec(
+            name="lstm",
+            factory="jenga_security.recurrent:Lstm",
+            config="jenga_security.network_config:LstmConfig",
+            accepts=WINDOWS,
+            summary="Long short-term memory over windows, oldest row first",
+        ),
+        BackboneSpec(
+            name="causal-transformer",
+            factory="jenga_security.causal:CausalTransformer",
+            config="jenga_security.network_config:CausalTransformerConfig",
+            accepts=WINDOWS,
+            summary="Attention from each row of a window to the rows before it",
+        ),
+        BackboneSpec(
+            name="autoencoder",
+            factory=f"{OUTLIERS}.networks:Autoencoder",
+            config=f"{OUTLIERS}.config:AutoencoderConfig",
+            accepts=frozenset({"table", "windows"}),
+            provides=frozenset({"pooled", "tokens", "reconstruction"}),
+            summary="A row through a narrow code and back: for anomalies without labels",
+        ),
+        BackboneSpec(
+            name="bias-free-mlp",
+            factory=f"{OUTLIERS}.networks:BiasFreeMlp",
+            config=f"{OUTLIERS}.config:BiasFreeConfig",
+            accepts=frozenset({"table", "windows"}),
+            provides=frozenset({"pooled", "tokens", "bias-free"}),
+            summary="A multilayer perceptron without biases, for security/one-class",
         ),
     ]
 
@@ -86,7 +140,50 @@ def jenga_register_tasks() -> list[TaskSpec]:
             factory="jenga_security.tasks:AnomalyTask",
             config="jenga_security.config:AnomalyConfig",
             summary="Attack or normal from labels: a probability and an alert threshold",
-        )
+        ),
+        TaskSpec(
+            name="outlier",
+            factory=f"{OUTLIERS}.task:OutlierTask",
+            config=f"{OUTLIERS}.config:OutlierConfig",
+            needs=frozenset({"pooled", "reconstruction"}),
+            summary="Rows unlike the others, without labels or with few: a calibrated rank and an alert threshold",
+        ),
+        TaskSpec(
+            name="one-class",
+            factory=f"{OUTLIERS}.task:OneClassTask",
+            config=f"{OUTLIERS}.config:OneClassConfig",
+            needs=frozenset({"pooled", "bias-free"}),
+            summary="The same by Deep SVDD, with few labels Deep SAD, over a network without biases",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_trainer_hooks() -> list[TrainerHookSpec]:
+    return [
+        TrainerHookSpec(
+            name="drift-monitor",
+            factory="jenga_security.monitor:DriftMonitorHook",
+            config="jenga_security.config:DriftMonitorConfig",
+            summary="A warning while scoring when rows are no longer like those of training",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_commands() -> list[CommandSpec]:
+    commands = "jenga_security.commands"
+    return [
+        CommandSpec(
+            name="calibrate",
+            factory=f"{commands}.calibrate:calibrate_app",
+            summary="Another alert threshold for a finished model, without training.",
+        ),
+        CommandSpec(
+            name="drift",
+            factory=f"{commands}.drift:drift_app",
+            summary="Are new rows still like those the model was trained on?",
+        ),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose
+from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
 from . import cells as read
-from .columns import FIRST, MISSING, UNSEEN, Categories, Numbers, fit_column, read_column
+from .columns import FIRST, MISSING, UNSEEN, Categories, Column, Hashed, Numbers, read_column
 from .config import TableConfig
+from .dates import Dates
+from .detection import detect, told
 
 Array = np.ndarray[Any, Any]
 
@@ -23,52 +25,61 @@ SHOWN = 12  # columns listed by name in a note
 
 
 class TableProcessor(Processor):
-    """Encoded columns: `numbers` float32 [N, F], `categories` int64 [N, C], `marks` uint8 [N, columns of numbers].
+    """Encoded columns: `numbers` float32 [N, F], `categories` int64 [N, C], `marks` uint8 [N, columns of numbers and dates].
 
-    F is one feature per column of numbers and one indicator per column in which training rows had missing cells.
-    `marks` tells missing from infinite cells. Nothing is NaN or infinite. A row whose every cell is missing is not
-    present.
+    F is one feature per column of numbers, one indicator per column of numbers in which training rows had missing cells, and
+    those of `Dates` per column of dates, in this order. `marks` tells missing from infinite cells. Nothing is NaN or
+    infinite. A row whose every cell is missing is not present.
     """
 
     def __init__(self, config: TableConfig, backbone_config: Any = None) -> None:
         self.config = config
         self.numbers: tuple[Numbers, ...] = ()
-        self.categories: tuple[Categories, ...] = ()
+        self.categories: tuple[Categories | Hashed, ...] = ()
+        self.dates: tuple[Dates, ...] = ()
+        self.remarks: list[str] = []
 
     def fit(self, cells: pd.DataFrame) -> None:
-        """Kinds, medians, scales and names from training rows. DataError for a column that cannot be used."""
-        self._known(self.config.numeric + self.config.categorical, cells)
+        """Kinds, medians, scales and names from training rows. DataError for a column that cannot be read."""
+        options = self.config
+        listed = [*options.numeric, *options.categorical, *options.hashed, *options.dates, *options.overrides]
+        self._known(listed, cells)
         if len(cells) == 0:
             raise DataError("the table has no training rows")
-        self._keep([fit_column(cells[name], self.config) for name in cells.columns])
+        found = detect(cells, options)
+        self._keep(found.columns, told(found.left_out) + told(found.doubtful))
 
     def state(self) -> dict[str, Any]:
-        return {"columns": [column.state() for column in self.numbers] + [c.state() for c in self.categories]}
+        columns: list[Column] = [*self.numbers, *self.categories, *self.dates]
+        return {"columns": [column.state() for column in columns], "remarks": self.remarks}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._keep([read_column(column) for column in state["columns"]])
+        self._keep([read_column(column) for column in state["columns"]], state["remarks"])
 
     def facts(self) -> Mapping[str, Any]:
+        numbers = [c.name for c in self.numbers] + [f"{c.name} is missing" for c in self.numbers if c.indicator]
+        numbers += [feature for column in self.dates for feature in column.names]
         return {
-            "numbers": len(self.numbers) + sum(column.indicator for column in self.numbers),
+            "numbers": len(numbers),
             "categories": [column.size for column in self.categories],
-            "names": {
-                "numbers": [c.name for c in self.numbers]
-                + [f"{c.name} is missing" for c in self.numbers if c.indicator],
-                "categories": [c.name for c in self.categories],
-            },
+            "names": {"numbers": numbers, "categories": [c.name for c in self.categories]},
         }
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         self._known([*self._number_names, *self._category_names], cells)
         size = len(cells)
-        marks = np.zeros((size, len(self.numbers)), dtype=np.uint8)
+        marks = np.zeros((size, len(self.numbers) + len(self.dates)), dtype=np.uint8)
         values = np.zeros((size, self.facts()["numbers"]), dtype=np.float32)
         codes = np.zeros((size, len(self.categories)), dtype=np.int64)
         for at, column in enumerate(self.numbers):
             values[:, at], marks[:, at] = column.encode(cells[column.name])
         indicated = [at for at, column in enumerate(self.numbers) if column.indicator]
-        values[:, len(self.numbers) :] = marks[:, indicated] != read.NUMBER
+        values[:, len(self.numbers) : self._dates_from] = marks[:, indicated] != read.NUMBER
+        begin = self._dates_from
+        for at, dates in enumerate(self.dates, len(self.numbers)):
+            end = begin + len(dates.names)
+            values[:, begin:end], marks[:, at] = dates.encode(cells[dates.name])
+            begin = end
         for at, category in enumerate(self.categories):
             codes[:, at] = category.encode(cells[category.name])
         missing = np.concatenate([marks != read.NUMBER, codes == MISSING], axis=1)
@@ -88,11 +99,28 @@ class TableProcessor(Processor):
             taken[rng.random(taken.shape, dtype=np.float32) < self.config.unseen_rate] = UNSEEN
         return {"numbers": torch.from_numpy(numbers[rows]), "categories": torch.from_numpy(taken)}  # type: ignore[index]
 
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """Every number at its training median, none missing, a time at the middle of the day's and the week's circle, and
+        every category in the bucket of unseen ones.
+        """
+        indicators = [column.name for column in self.numbers if column.indicator]
+        of_numbers, of_dates = [c.middle for c in self.numbers], [c.middle for c in self.dates]
+        numbers = torch.tensor(np.concatenate([*of_numbers, np.zeros(len(indicators)), *of_dates]))
+        given = {
+            "numbers": numbers.to(data["numbers"]).expand_as(data["numbers"]),
+            "categories": torch.full_like(data["categories"], UNSEEN),
+        }
+        names = [column.name for column in self.numbers] + indicators
+        names += [column.name for column in self.dates for _ in column.names]
+        return Reference(given, {"numbers": names, "categories": self._category_names})
+
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
         """The same features with NaN where a cell was missing; categories with over 255 codes are given as numbers."""
-        width = len(self.numbers)
-        numbers = np.asarray(encoded.columns["numbers"])[rows, :width].astype(np.float64)
-        numbers[np.asarray(encoded.columns["marks"])[rows] != read.NUMBER] = np.nan
+        kept = [*range(len(self.numbers)), *range(self._dates_from, self.facts()["numbers"])]
+        width = len(kept)
+        numbers = np.asarray(encoded.columns["numbers"])[rows][:, kept].astype(np.float64)
+        missing = np.asarray(encoded.columns["marks"])[rows, : len(self.numbers)] != read.NUMBER
+        numbers[:, : len(self.numbers)][missing] = np.nan
         codes = np.asarray(encoded.columns["categories"])[rows].astype(np.float64)
         codes[codes == MISSING] = np.nan
         categorical = tuple(width + at for at, column in enumerate(self.categories) if column.size <= 255)
@@ -112,22 +140,37 @@ class TableProcessor(Processor):
         return {reason: n for reason, n in found.items() if n}
 
     def notes(self) -> list[str]:
-        """Which columns were taken as numbers, and which as categories with how many names."""
-        named = [f"{column.name} ({len(column.names)})" for column in self.categories]
-        found = {"numbers": self._number_names, "categories": named}
-        return [f"{what}: {_some(names)}" for what, names in found.items() if names]
+        """Which columns were taken as what, which were left out, and which look as if they should be."""
+        named = [f"{c.name} ({len(c.names)})" for c in self.categories if isinstance(c, Categories)]
+        hashed = [
+            f"{c.name} ({c.distinct:,} names in {len(c.filled):,} of {c.buckets:,} buckets)"
+            for c in self.categories
+            if isinstance(c, Hashed)
+        ]
+        dates = [f"{c.name} ({c.timezone})" for c in self.dates]
+        numbers = [column.name for column in self.numbers]
+        found = {"numbers": numbers, "categories": named, "hashed categories": hashed, "dates": dates}
+        return [f"{what}: {_some(names)}" for what, names in found.items() if names] + self.remarks
 
     @property
     def _number_names(self) -> list[str]:
-        return [column.name for column in self.numbers]
+        """Of the columns of numbers and of dates, as `marks` has them."""
+        return [column.name for column in self.numbers] + [column.name for column in self.dates]
 
     @property
     def _category_names(self) -> list[str]:
         return [column.name for column in self.categories]
 
-    def _keep(self, columns: list[Numbers | Categories]) -> None:
+    @property
+    def _dates_from(self) -> int:
+        """The first of the dates' features."""
+        return len(self.numbers) + sum(column.indicator for column in self.numbers)
+
+    def _keep(self, columns: Sequence[Column], remarks: list[str]) -> None:
         self.numbers = tuple(column for column in columns if isinstance(column, Numbers))
-        self.categories = tuple(column for column in columns if isinstance(column, Categories))
+        self.categories = tuple(column for column in columns if isinstance(column, Categories | Hashed))
+        self.dates = tuple(column for column in columns if isinstance(column, Dates))
+        self.remarks = remarks
 
     @staticmethod
     def _known(names: list[str], cells: pd.DataFrame) -> None:

@@ -48,7 +48,8 @@ class Tokenizer(nn.Module):
 class Block(nn.Module):
     """Attention and a gated layer (ReGLU), each behind a layer norm and beside a residual. [B, T, D] -> [B, T, D].
 
-    The first block has no norm before its attention: the tokens are already of one scale, and the paper found it better.
+    `bias` [heads, T, T], where given, is added to the attention of each token on each, before its softmax. The first block
+    of the paper has no norm before its attention: the tokens are already of one scale, and it was found better.
     """
 
     def __init__(self, config: FtTransformerConfig, *, first: bool) -> None:
@@ -63,17 +64,17 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.back = nn.Linear(inner, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self._attend(cast("Tensor", self.before_attention(x)))
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        x = x + self._attend(cast("Tensor", self.before_attention(x)), bias)
         value, gate = self.gated(self.before_layer(x)).chunk(2, dim=-1)
         return x + cast("Tensor", self.back(self.dropout(value * F.relu(gate))))
 
-    def _attend(self, x: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, bias: Tensor | None) -> Tensor:
         rows, length, width = x.shape
         split = self.projections(x).view(rows, length, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each [B, heads, T, D / heads]
         dropped = self.attention_dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropped)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropped)
         return cast("Tensor", self.merge(mixed.transpose(1, 2).reshape(rows, length, width)))
 
 

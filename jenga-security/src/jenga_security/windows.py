@@ -4,7 +4,8 @@ A window is the row itself and at most `length - 1` rows before it, in the order
 table). It never reaches into another group, nor, in training and evaluation, into another split: then a test row would
 show the model rows that it was trained on. The first rows of a split therefore have short windows, as they would in a
 monitor that has just been started. Rows of one group that lie in several splits by turns (a random split) are refused:
-the splits would be near copies of each other. A prediction sees the rows given with it, and no others.
+the splits would be near copies of each other. A prediction sees the rows given with it, and those that `context` keeps of
+the parts before it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from jenga_core.clock import seconds
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose
+from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
 from . import cells as read
@@ -72,6 +73,21 @@ class WindowProcessor(Processor):
             self._refuse_turns(group[order], part[order])
         return encoded.having(earlier=self._earlier(order, group, part))
 
+    def context(self, cells: pd.DataFrame) -> Array | None:
+        """The newest `length - 1` rows of each group; rows without a group are nobody's past."""
+        if self.config.length == 1:
+            return None
+        group = self._groups(cells)
+        order = np.lexsort((self._times(cells), group))
+        last = np.append(group[order][1:] != group[order][:-1], True)[: len(order)]
+        ends = np.flatnonzero(last)
+        behind = np.repeat(ends, np.diff(ends, prepend=-1)) - np.arange(len(order))  # rows of the group after it
+        kept = order[behind < self.config.length - 1]
+        if self.config.group is not None:
+            codes, names = read.names(cells[self.config.group])
+            kept = kept[np.array([name is not None for name in names] + [False])[codes][kept]]
+        return np.sort(kept)
+
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
     ) -> Mapping[str, Tensor]:
@@ -84,6 +100,11 @@ class WindowProcessor(Processor):
         flat = self.table.collate(encoded, at.ravel(), purpose, rng)
         shaped = {name: tensor.view(*at.shape, tensor.shape[1]) for name, tensor in flat.items()}
         return {**{name: t.masked_fill(~mask.unsqueeze(-1), 0) for name, t in shaped.items()}, "mask": mask}
+
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """As security/table's, at every step of the window; padding stays as it is."""
+        found, mask = self.table.reference(data), data["mask"].unsqueeze(-1)
+        return replace(found, data={name: t.where(mask, data[name]) for name, t in found.data.items()})
 
     def counts(self, encoded: Encoded, rows: Array) -> dict[str, int]:
         return self.table.counts(encoded, rows)

@@ -48,7 +48,7 @@ class NerConfig(TaskConfig):
     def columns(self) -> list[str]:
         return [self.target, *([self.tokens] if self.tokens else []), self.text]
 
-    def labels(self) -> list[str]:
+    def label_columns(self) -> list[str]:
         return [self.target, *([self.tokens] if self.tokens else [])]
 
     @classmethod

@@ -68,6 +68,13 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             accepts=frozenset({"spelled-words"}),
             summary="A small LSTM in both directions over words, from scratch",
         ),
+        BackboneSpec(
+            name="conv",
+            factory="jenga_text.conv:Conv",
+            config="jenga_text.config:ConvConfig",
+            accepts=TOKENS,
+            summary="A small, fast encoder of convolutions with new weights, for CPUs",
+        ),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from jenga_core.contracts import Array, Backbone, Features
 from jenga_core.errors import UserError
 
 from . import layers
-from .checkpoints import config_of, load_config, load_encoder
+from .checkpoints import config_of, load_config, load_encoder, saved_config
 from .config import TransformerConfig
 from .layout import Layout, positions, rows_alone, windows
 from .pooling import Pooling
@@ -30,7 +30,9 @@ class Transformer(nn.Module, Backbone):
     longer than `window` is read in windows; each of its tokens comes from the window that shows most on both its sides.
     """
 
-    def __init__(self, config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.options, self.tail = config, int(facts["tail"])
         self.encoder = _encoder(config, facts, saved)
@@ -43,6 +45,7 @@ class Transformer(nn.Module, Backbone):
             )
         self.out_dim = int(described.hidden_size)
         self.flat = described.model_type in KNOWN
+        self.pads = not self.flat
         self.with_types = int(getattr(described, "type_vocab_size", 0) or 0) >= int(facts["types"]) > 1
         self.first_position = layers.first_position(self.encoder)
         self.window = layers.window(self.encoder, config.window, self.first_position)
@@ -50,7 +53,7 @@ class Transformer(nn.Module, Backbone):
         self.pool = Pooling(config.pooling, self.out_dim)
         layers.freeze(self.encoder, config.freeze)
         if config.gradient_checkpointing:
-            self.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            self.encoder.activation_checkpointing_enable({"use_reentrant": False})
 
     def saved(self) -> Mapping[str, Any]:
         """The Hugging Face configuration, without the places and versions that it came with."""
@@ -60,9 +63,10 @@ class Transformer(nn.Module, Backbone):
         rates = layers.rates(self.encoder, self.options.learning_rate or default, self.options.layer_decay)
         return {f"encoder.{name}": rate for name, rate in rates.items()}
 
-    def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None = None, lead: Tensor | None = None) -> Features:
-        layout = self._layout(mask, lead)
-        flat = self._read(ids, types if self.with_types else None, layout)
+    def forward(self, **data: Tensor) -> Features:
+        ids, mask = data["ids"], data["mask"]
+        layout = self._layout(mask, data.get("lead"))
+        flat = self._read(ids, data.get("types") if self.with_types else None, layout)
         back = self._move(layout.back, ids)
         real = self._move(np.flatnonzero(mask.cpu().numpy()), ids)
         tokens = flat.new_zeros((mask.numel(), self.out_dim)).index_copy(0, real, flat.index_select(0, back))
@@ -111,7 +115,8 @@ class Transformer(nn.Module, Backbone):
         if self.flat:
             data = {name: value[None] for name, value in {"input_ids": ids, **data}.items()}
             where = self._move(within + self.first_position, ids)[None]
-            return self.encoder(**data, position_ids=where, sequences=sequences).last_hidden_state[0]
+            hidden: Tensor = self.encoder(**data, position_ids=where, sequences=sequences).last_hidden_state
+            return hidden[0]
         data = {name: sequences.padded(value) for name, value in {"input_ids": ids, **data}.items()}
         return sequences.flat(self.encoder(**data, attention_mask=mask).last_hidden_state)
 
@@ -125,7 +130,7 @@ def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping
     from transformers import AutoModel
 
     if saved is not None:
-        described = config_of(saved["architecture"])
+        described = saved_config(saved["architecture"])
     elif config.checkpoint is not None:
         described = load_config(config.checkpoint)
     else:
@@ -139,7 +144,7 @@ def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping
     if saved is None and config.checkpoint is not None:
         model = load_encoder(config.checkpoint, described, attention)
     else:
-        model = AutoModel.from_config(described, attn_implementation=attention, dtype=torch.float32)
+        model = cast(Any, AutoModel).from_config(described, attn_implementation=attention, dtype=torch.float32)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # a layer that nothing here uses would be saved, counted and never trained
     return model

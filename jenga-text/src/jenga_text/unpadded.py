@@ -15,9 +15,7 @@ from torch.nn import functional
 
 NAME = "jenga_unpadded"
 # The model types of which tests show that this changes nothing but the order of floating-point sums.
-KNOWN = frozenset(
-    {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "modernbert"}
-)
+KNOWN = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "modernbert"})
 
 
 @dataclass(frozen=True, slots=True)

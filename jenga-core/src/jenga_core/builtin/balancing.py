@@ -1,7 +1,7 @@
-"""Loop hooks that weigh the losses of several tasks: fixed, learned (uncertainty), or by how fast they fall (DWA).
+"""Loop hooks that weigh the losses of several tasks: fixed, learned (uncertainty), by how fast they fall (DWA), at random.
 
-Each returns the loss to minimise from `combine_losses`, so only the first of them in a config's `hooks:` has a say. A
-term that is no task's loss (one that another hook added) is summed as it is.
+Each returns the loss to minimise from `combine_losses`. A run may have one hook that balances, of these or of
+`gradient_balancing`. A term that is no task's loss (one that another hook added) is summed as it is.
 """
 
 from __future__ import annotations
@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..api import hookimpl
 from ..errors import UserError, nearest
-from .part_config import DwaBalancingConfig, FixedBalancingConfig, UncertaintyBalancingConfig
+from .balancing_config import (
+    DwaBalancingConfig,
+    FixedBalancingConfig,
+    RandomBalancingConfig,
+    UncertaintyBalancingConfig,
+)
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -139,3 +145,22 @@ class DwaBalancing:
         mine = state[self.config.kind]
         self.history, self.weights = [dict(h) for h in mine["history"]], dict(mine["weights"])
         self.sums = None if mine["sums"] is None else torch.tensor(mine["sums"])
+
+
+class RandomBalancing:
+    """Random loss weighting (Lin et al., 2022): ``tasks * softmax(z)`` with z standard normal, anew in every step.
+
+    The weights follow from the seed and the step, so all batches of a step, all processes and a resumed run have the
+    same ones. Each multiplies its task's own `weight`.
+    """
+
+    def __init__(self, config: RandomBalancingConfig) -> None:
+        self.config = config
+
+    @hookimpl
+    def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:
+        tasks = run.config.tasks
+        drawn = np.exp(np.random.default_rng([run.config.seed, run.step]).standard_normal(len(tasks)))
+        shares = (len(tasks) * drawn / drawn.sum()).tolist()
+        weights = {name: task.weight * share for (name, task), share in zip(tasks.items(), shares, strict=True)}
+        return _weighted(losses, weights) if losses else None

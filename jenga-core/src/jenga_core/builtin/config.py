@@ -1,21 +1,30 @@
 """The options of the builtin components, by the file that holds each."""
 
+from .balancing_config import (
+    CagradBalancingConfig,
+    DwaBalancingConfig,
+    FixedBalancingConfig,
+    GradnormBalancingConfig,
+    MgdaBalancingConfig,
+    NashMtlBalancingConfig,
+    PcgradBalancingConfig,
+    RandomBalancingConfig,
+    UncertaintyBalancingConfig,
+)
 from .part_config import (
     AttentionConfig,
     ConcatConfig,
-    DwaBalancingConfig,
     EarlyStoppingConfig,
     EmaConfig,
-    FixedBalancingConfig,
     GradientStatisticsConfig,
     MeanConfig,
-    UncertaintyBalancingConfig,
 )
 from .source_config import CsvConfig, JsonConfig, JsonlConfig, ParquetConfig
-from .task_config import ClassificationConfig, RegressionConfig
+from .task_config import ClassificationConfig, MultiLabelConfig, RegressionConfig
 
 __all__ = [
     "AttentionConfig",
+    "CagradBalancingConfig",
     "ClassificationConfig",
     "ConcatConfig",
     "CsvConfig",
@@ -24,10 +33,16 @@ __all__ = [
     "EmaConfig",
     "FixedBalancingConfig",
     "GradientStatisticsConfig",
+    "GradnormBalancingConfig",
     "JsonConfig",
     "JsonlConfig",
     "MeanConfig",
+    "MgdaBalancingConfig",
+    "MultiLabelConfig",
+    "NashMtlBalancingConfig",
     "ParquetConfig",
+    "PcgradBalancingConfig",
+    "RandomBalancingConfig",
     "RegressionConfig",
     "UncertaintyBalancingConfig",
 ]

@@ -43,7 +43,7 @@ _MANY: dict[str, Direction] = {
     "brier": "min",
     "calibration_error": "min",
 }
-_NUMBER: dict[str, Direction] = {"rmse": "min", "mae": "min", "r2": "max"}
+_NUMBER: dict[str, Direction] = {"rmse": "min", "mae": "min", "r2": "max", "pearson": "max", "spearman": "max"}
 
 
 class BinaryMetrics(Metrics):
@@ -92,6 +92,16 @@ class BinaryMetrics(Metrics):
             plots.calibration(y, score, self.names[1]),
             plots.scores(y, score, self.names, self.threshold),
         ]
+
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """The two highest scores that are flagged, the worst false positive and the worst false negative."""
+        y, score, flag = _binary(output, target)
+        order = np.argsort(-score, kind="stable")
+        return {
+            "highest score": order[flag[order] == 1][:2],
+            "false positive": order[(flag[order] == 1) & (y[order] == 0)][:1],
+            "false negative": order[(flag[order] == 0) & (y[order] == 1)][-1:],
+        }
 
 
 class ClassificationMetrics(Metrics):
@@ -150,9 +160,20 @@ class ClassificationMetrics(Metrics):
             plots.calibration(decided == y, probability.max(axis=1), "the chosen class"),
         ]
 
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """Of two classes as of yes or no; of more, the surest right and the surest wrong choices."""
+        y, probability = np.asarray(target["y"]), np.asarray(output["probability"], dtype=np.float64)
+        if len(self.names) == 2:
+            return self.binary.examples(*self._as_binary(probability, y))
+        order, right = np.argsort(-probability.max(axis=1), kind="stable"), probability.argmax(axis=1) == y
+        return {"surest right": order[right[order]][:2], "surest wrong": order[~right[order]][:2]}
+
 
 class RegressionMetrics(Metrics):
-    """One number. Output: `value` [N]; target: `y` [N], both in the target's own unit. R2 of constant targets is undefined."""
+    """One number. Output: `value` [N]; target: `y` [N], both in the target's own unit.
+
+    R2 of constant targets is undefined, a correlation also where the outputs are constant. Ties share the mean rank.
+    """
 
     def __init__(self, unit: str = "value") -> None:
         self.unit = unit
@@ -168,18 +189,39 @@ class RegressionMetrics(Metrics):
         if not len(y) or not np.isfinite(value).all():
             return dict.fromkeys(_NUMBER, math.nan)
         varies = bool((y != y[0]).any())
+        pearson, spearman = correlations(y, value)
         return {
             "rmse": float(sk.root_mean_squared_error(y, value)),
             "mae": float(sk.mean_absolute_error(y, value)),
             "r2": float(sk.r2_score(y, value)) if varies else math.nan,
+            "pearson": pearson,
+            "spearman": spearman,
         }
 
     def figures(self, output: Columns, target: Columns) -> list[Figure]:
         y, value = np.asarray(target["y"], dtype=np.float64), np.asarray(output["value"], dtype=np.float64)
         return plots.errors(y, value, self.unit) if len(y) and np.isfinite(value).all() else []
 
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """The largest value, and the values that are furthest above and below the truth."""
+        value = np.asarray(output["value"], dtype=np.float64)
+        error = value - np.asarray(target["y"], dtype=np.float64)
+        worst = {"furthest above the truth": error, "furthest below the truth": -error}
+        found = {what: np.argsort(-e, kind="stable")[:1] for what, e in worst.items()}
+        return {"largest value": np.argsort(-value, kind="stable")[:1],
+                **{what: rows[worst[what][rows] > 0] for what, rows in found.items()}}  # fmt: skip
+
 
 # ------------------------------------------------------------------ the parts
+
+
+def correlations(y: Array, value: Array) -> tuple[float, float]:
+    """(Pearson's, Spearman's): the second is the first between ranks."""
+    from scipy.stats import rankdata
+
+    if len(y) < 2 or not (np.ptp(y) > 0 and np.ptp(value) > 0):
+        return math.nan, math.nan
+    return tuple(float(np.corrcoef(a, b)[0, 1]) for a, b in ((y, value), (rankdata(y), rankdata(value))))  # type: ignore[return-value]
 
 
 def calibration_error(happened: Array, probability: Array, bins: int = 10) -> float:

@@ -8,8 +8,9 @@ bytes, lists and structs Python objects. An unnamed index that pandas wrote is l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import accumulate, groupby
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from ..cells import Kind, Seen, frame, integer_kind, integers, objects
-from ..contracts import Source
+from ..contracts import Source, Stretch
 from ..errors import DataError
 from ..textfiles import missing_file, shown
 from .source_config import ParquetConfig
@@ -45,11 +46,62 @@ class ParquetSource(Source):
             kept = [n for n in _names(path, file) if columns is None or n in columns]
             if file.metadata.num_rows == 0:
                 raise DataError("the file has columns and no rows", where=shown(path))
-            whole = {n: _seen(file, n) for n in kept if _counts(file.schema_arrow.field(n).type)}
+            whole = _whole(file, kept)
             for batch in file.iter_batches(batch_size=batch_rows, columns=kept):
                 cells = {n: _column(batch.column(n), whole.get(n)) for n in kept}
                 yield frame(cells, start, batch.num_rows)
                 start += batch.num_rows
+
+    def stretches(
+        self, path: Any, columns: Collection[str], *, rows: int, wanted: Callable[[int], bool]
+    ) -> Iterator[Stretch]:
+        """Row groups without a wanted row are not read; what is written again has the file's own types."""
+        with _opened(path) as file:
+            names = _names(path, file)
+            kept = [n for n in names if n in columns]
+            total = file.metadata.num_rows
+            whole = _whole(file, kept)
+            for begin, end, read in _spans(total, rows, wanted):
+                tables = _cut(file, names, begin, end, rows) if read else ()
+                for start, table in zip(range(begin, end, rows), tables, strict=False):
+                    cells = {n: _column(_one(table.column(n)), whole.get(n)) for n in kept}
+                    yield Stretch(start, table.num_rows, frame(cells, start, table.num_rows), table)
+                if not read:
+                    yield Stretch(begin, end - begin)
+
+
+def _spans(total: int, rows: int, wanted: Callable[[int], bool]) -> Iterator[tuple[int, int, bool]]:
+    """(begin, end, wanted) of neighbouring stretches that are all wanted or all not."""
+    for read, starts in groupby(range(0, total, rows), wanted):
+        found = list(starts)
+        yield found[0], min(found[-1] + rows, total), read
+
+
+def _cut(file: parquet.ParquetFile, names: list[str], begin: int, end: int, rows: int) -> Iterator[pa.Table]:
+    """Rows `begin` to `end` in tables of `rows` rows, whatever the row groups are; memory for two of them."""
+    sizes = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
+    ends = list(accumulate(sizes))
+    groups = [g for g, last in enumerate(ends) if last > begin and last - sizes[g] < end]
+    at = ends[groups[0]] - sizes[groups[0]]
+    held: list[pa.Table] = []
+    for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=names):
+        held.append(pa.Table.from_batches([batch]).slice(max(begin - at, 0), max(end - max(at, begin), 0)))
+        at += batch.num_rows
+        while sum(t.num_rows for t in held) >= rows:
+            table = pa.concat_tables(held)
+            yield table.slice(0, rows)
+            held = [table.slice(rows)]
+    if sum(t.num_rows for t in held):
+        yield pa.concat_tables(held)
+
+
+def _one(cells: pa.ChunkedArray) -> pa.Array:
+    return cells.chunk(0) if cells.num_chunks == 1 else cells.combine_chunks()
+
+
+def _whole(file: parquet.ParquetFile, names: list[str]) -> dict[str, Seen]:
+    """What must be known of all values of a column before the first ones are given."""
+    return {n: _seen(file, n) for n in names if _counts(file.schema_arrow.field(n).type)}
 
 
 @contextmanager
@@ -80,7 +132,10 @@ def _counts(kind: pa.DataType) -> bool:
 
 
 def _seen(file: parquet.ParquetFile, name: str) -> Seen:
-    """Missing cells and largest integer of a column. One pass over this column alone, a row group at a time."""
+    """Missing cells and largest integer of a column: from the file's statistics, else by one pass over this column."""
+    known = _stated(file, name)
+    if known is not None:
+        return known
     missing, largest = False, 0
     boolean = pa.types.is_boolean(file.schema_arrow.field(name).type)
     for batch in file.iter_batches(columns=[name]):
@@ -89,6 +144,24 @@ def _seen(file: parquet.ParquetFile, name: str) -> Seen:
         if not boolean and values.null_count < len(values):
             ends = pc.min_max(values).as_py()
             largest = max(largest, abs(int(ends["min"])), abs(int(ends["max"])))
+    return Seen(integer_kind(largest), missing, False, largest).settled()
+
+
+def _stated(file: parquet.ParquetFile, name: str) -> Seen | None:
+    """As `_seen`, where every row group has statistics of an integer column."""
+    at = file.schema_arrow.names.index(name)
+    if file.metadata.num_columns != len(file.schema_arrow.names) or not pa.types.is_integer(
+        file.schema_arrow.field(at).type
+    ):
+        return None  # a nested column shifts the numbers of those behind it
+    missing, largest = False, 0
+    for group in range(file.metadata.num_row_groups):
+        stated = file.metadata.row_group(group).column(at).statistics
+        if stated is None or not stated.has_null_count or not (stated.has_min_max or stated.num_values == 0):
+            return None
+        missing = missing or stated.null_count > 0
+        if stated.num_values:
+            largest = max(largest, abs(int(stated.min)), abs(int(stated.max)))
     return Seen(integer_kind(largest), missing, False, largest).settled()
 
 

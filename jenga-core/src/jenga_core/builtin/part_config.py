@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from ..config import ComponentConfig
-
-Share = Annotated[float, Field(ge=0)]
-
 
 # ------------------------------------------------------------------ fusions
 
@@ -65,27 +62,6 @@ class EarlyStoppingConfig(ComponentConfig):
     min_delta: float = Field(default=0.0, ge=0, description="an improvement must be larger than this")
 
 
-class UncertaintyBalancingConfig(ComponentConfig):
-    """Weights of the tasks' losses, learned as homoscedastic uncertainty."""
-
-
-class DwaBalancingConfig(ComponentConfig):
-    """Weights of the tasks' losses from how fast each fell over the last two epochs."""
-
-    temperature: float = Field(
-        default=2.0, gt=0, description="large: equal weights; small: the slowest task takes nearly all"
-    )
-
-
-class FixedBalancingConfig(ComponentConfig):
-    """Weights of the tasks' losses, given."""
-
-    weights: dict[str, Share] = Field(
-        default_factory=dict,
-        description="factor of a task's loss, by task; a task that is not named keeps its own `weight`",
-    )
-
-
 class EmaConfig(ComponentConfig):
     """An exponential moving average of the weights is what is judged and kept."""
 
@@ -97,6 +73,6 @@ class EmaConfig(ComponentConfig):
 
 
 class GradientStatisticsConfig(ComponentConfig):
-    """Gradient norms of each backbone, fusion and head in the log."""
+    """Gradient norms of each part, and how far the tasks' gradients agree, in the log and the report."""
 
-    every: int = Field(default=50, ge=1, description="optimizer steps between two lines")
+    every: int = Field(default=50, ge=1, description="optimizer steps between two measurements")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jenga_core.api import FusionSpec, SourceSpec, TaskSpec, TrainerHookSpec, hookimpl
 
 HERE = "jenga_core.builtin"
+GRADIENTS = "gradient_balancing"
 
 
 def _source(name: str, stem: str, suffixes: tuple[str, ...], summary: str) -> SourceSpec:
@@ -17,9 +18,9 @@ def _source(name: str, stem: str, suffixes: tuple[str, ...], summary: str) -> So
     )
 
 
-def _task(name: str, stem: str, summary: str) -> TaskSpec:
+def _task(name: str, stem: str, summary: str, module: str = "tasks") -> TaskSpec:
     return TaskSpec(
-        name=name, factory=f"{HERE}.tasks:{stem}Task", config=f"{HERE}.config:{stem}Config", summary=summary
+        name=name, factory=f"{HERE}.{module}:{stem}Task", config=f"{HERE}.config:{stem}Config", summary=summary
     )
 
 
@@ -49,6 +50,7 @@ def jenga_register_sources() -> list[SourceSpec]:
 def jenga_register_tasks() -> list[TaskSpec]:
     return [
         _task("classification", "Classification", "One of several classes per row"),
+        _task("multi-label", "MultiLabel", "Any number of labels per row", "multi_label"),
         _task("regression", "Regression", "A number per row"),
     ]
 
@@ -69,6 +71,12 @@ def jenga_register_trainer_hooks() -> list[TrainerHookSpec]:
         _hook("uncertainty-balancing", "UncertaintyBalancing", "Weigh task losses by learned uncertainty", "balancing"),
         _hook("dwa-balancing", "DwaBalancing", "Weigh task losses by how fast each still falls", "balancing"),
         _hook("fixed-balancing", "FixedBalancing", "Weigh task losses by given factors", "balancing"),
+        _hook("random-balancing", "RandomBalancing", "Weigh task losses at random, anew in every step", "balancing"),
+        _hook("gradnorm-balancing", "GradnormBalancing", "Bring the tasks' gradient norms together", GRADIENTS),
+        _hook("pcgrad-balancing", "PcgradBalancing", "Take conflicting parts off the tasks' gradients", GRADIENTS),
+        _hook("cagrad-balancing", "CagradBalancing", "Near the mean gradient, help the worst-off task", GRADIENTS),
+        _hook("mgda-balancing", "MgdaBalancing", "The shortest convex combination of task gradients", GRADIENTS),
+        _hook("nash-mtl-balancing", "NashMtlBalancing", "A bargain between the tasks' gradients", GRADIENTS),
         _hook("ema", "Ema", "Exponential moving average of the weights"),
-        _hook("gradient-statistics", "GradientStatistics", "Log the norm of each part's gradients"),
+        _hook("gradient-statistics", "GradientStatistics", "Log gradient norms of each part and cosines between tasks"),
     ]

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..api import hookimpl
 from ..contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from ..errors import DataError, nearest
+from .absent import note_absent
 from .baselines import classification_baselines, regression_baselines
 from .labels import NO_LABEL, UNKNOWN, LabelMap, more
 from .metrics import ClassificationMetrics, RegressionMetrics
@@ -41,6 +43,8 @@ class ClassificationTask(Task):
     The label map comes from training rows. A null or blank label is "no label", one outside the map "unknown label": such
     rows are left out of the loss and of every metric, and counted in `Encoded.excluded`.
     """
+
+    explains = "probability"
 
     def __init__(self, config: ClassificationConfig) -> None:
         self.config = config
@@ -117,6 +121,10 @@ class ClassificationTask(Task):
         every = {f"p({name})": probability[:, i] for i, name in enumerate(self.map.names)}
         return pd.DataFrame({"label": self.map.labels(best), "score": probability.max(axis=1), **every})
 
+    @hookimpl
+    def on_fit_start(self, run: Any) -> None:
+        note_absent(run, next(name for name, task in run.data.parts.tasks.items() if task is self), self.map.names)
+
     def metrics(self) -> Metrics:
         return ClassificationMetrics(self.map.names, self.positive)
 
@@ -129,6 +137,8 @@ class RegressionTask(Task):
 
     A null is "no label": left out and counted. Text that is not a number, and infinity, are `DataError`s that name the rows.
     """
+
+    explains = "value"
 
     def __init__(self, config: RegressionConfig) -> None:
         self.config = config

@@ -27,6 +27,9 @@ def evaluate(
     data: Annotated[Path | None, typer.Argument(help="Labelled rows; default: test split.", show_default=False)] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
     table: Table = None,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Also what each column is worth: how much worse without it.")
+    ] = False,
 ) -> None:
     """Metrics with confidence intervals.
 
@@ -35,12 +38,14 @@ def evaluate(
     Example: jenga evaluate runs/soc/first new.csv --json
     """
     from .. import inference
-    from .scores import as_json, lines, with_baselines
+    from .scores import as_json, lines, with_baselines, worth_lines
 
-    judgements = inference.evaluate(model, data, table=table)
+    predictor = inference.load(model)
+    judgements = predictor.evaluate(data, table=table)
     if data is None:
         judgements = with_baselines(judgements, model)
-    for line in [as_json(judgements)] if json else lines(judgements):
+    worth = predictor.importance(data, table=table) if importance else {}
+    for line in [as_json(judgements, worth)] if json else [*lines(judgements), *worth_lines(worth)]:
         typer.echo(line)
 
 
@@ -49,6 +54,10 @@ def predict(
     data: Annotated[Path, typer.Argument(help="Rows; a file of any format that a source reads.")],
     output: Annotated[Path | None, typer.Option(help=".csv, .jsonl or .parquet; default: CSV to stdout.")] = None,
     table: Table = None,
+    explain: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Also the N largest reasons of each row, as JSON in TASK.reasons."),
+    ] = None,
 ) -> None:
     """The same rows with predictions, as columns TASK.FIELD.
 
@@ -59,28 +68,33 @@ def predict(
     check_ending(output)
     from .. import inference
 
-    rows = write_frames(predicted(inference.load(model), data, table), output)
+    rows = write_frames(predicted(inference.load(model), data, table, explain), output)
     typer.echo(f"{rows:,} rows", err=True)
     if output is not None:
         typer.echo(str(output))
 
 
-def predicted(predictor: Predictor, data: Path, table: str | None) -> Iterator[pd.DataFrame]:
+def predicted(
+    predictor: Predictor, data: Path, table: str | None, reasons: int | None = None
+) -> Iterator[pd.DataFrame]:
     """The rows of a file with their predictions, a part of the file at a time; warnings go to stderr."""
     import pandas as pd
 
     from ..errors import DataError
+    from ..following import Following
     from ..tables import naming, stream_frames
 
-    known = table if table in predictor.config.data else None
-    source = predictor.source(str(data), known)
+    name = predictor.table_of(table) if table or len(predictor.config.data) == 1 else None
+    source = predictor.source(str(data), name)
     frames = stream_frames(
         str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS
     )
-    rows, unusual = 0, Counter[str]()
+    rows, unusual, series = 0, Counter[str](), None
     for frame in frames:
-        with naming(partial(_row_of, str(data), rows)):
-            scores, counts = predictor.explain(frame, table=table)
+        series = series or Following(predictor, name or predictor.table_like(frame))
+        with naming(partial(_row_of, str(data), rows - series.held)):
+            scores, counts = series.scores(frame, reasons=reasons)
+        predictor.hook.on_predict(run=predictor, frame=frame, predictions=scores)
         rows, unusual = rows + len(frame), unusual + counts
         both = [c for c in scores.columns if c in frame.columns]
         if both:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from ..evaluation import Judgement
 
 if TYPE_CHECKING:
     from ..evaluation import Score
+    from ..explaining.importance import Worth
 
 
 def recorded(model: Path) -> list[Judgement]:
@@ -27,14 +28,25 @@ def with_baselines(judgements: Sequence[Judgement], model: Path) -> list[Judgeme
     return [replace(j, baselines=known.get((j.task, j.split), {})) for j in judgements]
 
 
-def as_json(judgements: Sequence[Judgement]) -> str:
+def as_json(judgements: Sequence[Judgement], worth: Mapping[str, Worth] | None = None) -> str:
     """``{"metrics": {"task.metric": value}, "judgements": [...]}`` on one line; an undefined metric is null.
 
-    Without the figures, which are in the folder's metrics.json and report.html.
+    With `worth` also ``"importance": {"task": {"metric": ..., "rows": ..., "columns": {name: [mean, low, high]}}}``. Without
+    the figures, which are in the folder's metrics.json and report.html.
     """
     facts = [{key: value for key, value in j.to_json().items() if key != "figures"} for j in judgements]
     metrics = {f"{j['task']}.{name}": score[0] for j in facts for name, score in j["scores"].items()}
-    return dumps({"metrics": metrics, "judgements": facts}, allow_nan=False)
+    more = {"importance": {task: asdict(found) for task, found in worth.items()}} if worth else {}
+    return dumps({"metrics": metrics, "judgements": facts, **more}, allow_nan=False)
+
+
+def worth_lines(worth: Mapping[str, Worth]) -> Iterator[str]:
+    """A table per task: how much worse its metric becomes without each column, with the 95 % interval over shuffles."""
+    for task, found in worth.items():
+        yield f"{task}: loss of {found.metric} ({found.base:.4f} on {found.rows:,} rows) when a column is shuffled"
+        width = max(map(len, found.columns))
+        for name, (mean, low, high) in found.columns.items():
+            yield f"  {name.ljust(width)}  {mean:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def lines(judgements: Sequence[Judgement]) -> Iterator[str]:

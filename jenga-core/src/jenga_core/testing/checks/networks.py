@@ -11,7 +11,8 @@ from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from jenga_core.api import BackboneSpec, FusionSpec
-from jenga_core.contracts import Array, Features
+from jenga_core.contracts import Array, Batch, Features, Part
+from jenga_core.explaining.gradients import attribute
 
 from ..rig import Fitted, assert_same_rows, example, fit, save, through_json
 from .base import Samples
@@ -85,6 +86,20 @@ class NetworkChecks(Samples):
             one, two = (m(**fitted.batch(fitted.rows)) for m in (model, again))
         assert torch.equal(one.pooled, two.pooled)
         assert torch.equal(one.tokens, two.tokens)
+
+    def test_backbone_can_be_explained(self, backbone: str, tmp_path: Path) -> None:
+        """Contributions of the processor's cells to a number made of `pooled` add up to it."""
+        model, fitted = self.backbone_under_test(backbone, tmp_path)
+        data = fitted.batch(fitted.rows, "predict")
+        reference = fitted.processor.reference(data)
+        if reference is None:
+            return  # its processor cannot be explained
+        batch = Batch("sample", fitted.rows, {"input": Part(torch.arange(len(fitted.rows)), data)}, {})
+        direction = torch.randn(int(model.out_dim), generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+        found = attribute(
+            lambda b: model(**b.inputs["input"].data).pooled @ direction, batch, {"input": reference}, nodes=256
+        )
+        assert bool((found.error.abs() <= 0.05 * found.size + 1e-4).all()), "contributions do not add up"
 
     # ---------------------------------------------------------------- fusions
 

@@ -90,3 +90,17 @@ class ProcessorChecks(Samples):
         fitted = fit(self.registry(), processor, self.cells(processor, tmp_path))
         features = fitted.processor.classical(fitted.encoded, fitted.rows)
         assert features is None or features.matrix.shape[0] == len(fitted.rows)
+
+    def test_processor_reference_has_the_form_of_its_tensors(self, processor: str, tmp_path: Path) -> None:
+        """What explanations start from: shapes and types of `collate`, a name for each entry that has no characters."""
+        fitted = fit(self.registry(), processor, self.cells(processor, tmp_path))
+        data = fitted.batch(fitted.rows, "predict")
+        found = fitted.processor.reference(data)
+        if found is None:
+            return  # it cannot be explained
+        for name, tensor in found.data.items():
+            assert tensor.shape == data[name].shape, f"tensor {name!r}"
+            assert tensor.dtype == data[name].dtype, f"tensor {name!r}"
+        for name, columns in found.columns.items():
+            assert len(columns) == data[name].shape[-1], f"{name!r} has entries without a column"
+            assert set(columns) <= {str(column) for column in fitted.cells.columns}

@@ -57,11 +57,11 @@ class TaskChecks(Samples):
         rig = self.task_rig(task, tmp_path)
         _, frame = self.task_inputs(task, tmp_path)
         options = rig.config.tasks[TASK]
-        if not options.labels():
+        if not options.label_columns():
             return  # a task that makes its own labels
         encoded = rig.data.tables[TABLE]
         cells = frame[options.columns()].astype(object)
-        cells.loc[NO_LABEL, options.labels()] = None
+        cells.loc[NO_LABEL, options.label_columns()] = None
         found = rig.parts.tasks[TASK].encode(cells, encoded.inputs)
         assert not found.present[NO_LABEL], "a row without a label is taken as labelled"
         assert (

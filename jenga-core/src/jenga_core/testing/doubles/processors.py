@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged
+from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged, Reference
 from jenga_core.errors import DataError
 
 from .config import NumbersConfig, WordsConfig
@@ -53,6 +53,10 @@ class Numbers(Processor):
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
     ) -> Mapping[str, Tensor]:
         return {"values": torch.from_numpy(np.asarray(encoded.columns["values"])[rows])}
+
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """The means."""
+        return Reference({"values": torch.zeros_like(data["values"])}, {"values": self.columns})
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
         return Classical(np.asarray(encoded.columns["values"])[rows])
@@ -102,6 +106,10 @@ class Words(Processor):
         ids = encoded.columns["ids"]
         assert isinstance(ids, Ragged)
         return {"ids": torch.from_numpy(ids.padded(rows))}
+
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """Words that no training row has; padding stays padding."""
+        return Reference({"ids": data["ids"].clamp(max=1)})
 
 
 def _words(text: str) -> list[tuple[str, int, int]]:

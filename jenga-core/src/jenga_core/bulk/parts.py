@@ -1,0 +1,132 @@
+"""The folder of a bulk scoring: part files, a receipt for each, what they were made of, and at the end `_SUCCESS`.
+
+    _score.json                     model, source and options; written first, and whoever comes later must agree with it
+    part-00000-000000.parquet       rows of the first file's first chunk, with predictions
+    _parts/part-00000-000000.json   its receipt: rows, bytes, sha256 and what was unusual; written after the part
+    _parts/file-00000.json          how many chunks and rows the first file has; written when its end has been seen
+    _SUCCESS                        the list of all parts; written by whoever finds nothing left to do
+
+Names in order are rows in order. Whatever begins with a dot or an underscore is passed over by readers of such folders.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from ..errors import UserError
+from ..files import beside, publish_file, publish_first, publish_json, sha256
+from .work import Chunk
+
+CONTRACT, SUCCESS = "_score.json", "_SUCCESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`contract`: what all workers of this folder must have in common, as JSON."""
+
+    folder: Path
+    contract: Mapping[str, Any]
+
+    def open(self) -> None:
+        """Begin, or go on with what was begun. UserError for a folder that holds something else."""
+        visible = [path for path in self.folder.glob("*") if path.name[0] != "."]
+        if visible and not (self.folder / CONTRACT).exists():
+            raise UserError("the folder is not empty and holds no scoring that could go on", where=str(self.folder),
+                            next="name a folder that is not there yet")  # fmt: skip
+        text = json.dumps(self.contract, indent=1, sort_keys=True) + "\n"
+        if publish_first(self.folder / CONTRACT, text.encode()):
+            return
+        before = _read(self.folder / CONTRACT)
+        other = [key for key in sorted({*before, *self.contract}) if before.get(key) != self.contract.get(key)]
+        if other:
+            raise UserError(f"the scoring in this folder began with another {' and '.join(other)}",
+                            where=str(self.folder), next="name another folder, or go on with what it began with")  # fmt: skip
+
+    def done(self, chunk: Chunk) -> bool:
+        """Is the chunk's part there, whole?"""
+        receipt, part = self._receipt(chunk), self._part(chunk)
+        return receipt.exists() and part.exists() and part.stat().st_size == _read(receipt)["bytes"]
+
+    @contextmanager
+    def writing(self, chunk: Chunk) -> Iterator[PartWriter]:
+        """A writer of the chunk's rows. The part is there when the block ends well, and not before."""
+        part = self._part(chunk)
+        temporary = beside(part)
+        writer = PartWriter(temporary)
+        try:
+            yield writer
+            writer.close()
+            receipt = {"rows": writer.rows, "bytes": temporary.stat().st_size, "sha256": sha256(temporary),
+                       "unusual": dict(writer.unusual)}  # fmt: skip
+            publish_file(temporary, part)
+        finally:
+            writer.close()
+            temporary.unlink(missing_ok=True)
+        publish_json(self._receipt(chunk), receipt)
+
+    def ended(self, file: int, chunks: int, rows: int) -> None:
+        """The end of a file has been seen."""
+        publish_json(self._census(file), {"chunks": chunks, "rows": rows})
+
+    def finish(self, files: int) -> dict[str, Any] | None:
+        """Write `_SUCCESS` and return it if every chunk of all files is done, else None."""
+        listed: list[dict[str, Any]] = []
+        for file in range(files):
+            if not self._census(file).exists():
+                return None
+            for number in range(_read(self._census(file))["chunks"]):
+                chunk = Chunk(file, number)
+                if not self.done(chunk):
+                    return None
+                listed.append({"name": self._part(chunk).name, **_read(self._receipt(chunk))})
+        unusual: Counter[str] = Counter()
+        for part in listed:
+            unusual.update(part.pop("unusual"))
+        for left in self.folder.glob(".part-*.tmp"):  # of workers that were killed
+            left.unlink(missing_ok=True)
+        success = {"rows": sum(part["rows"] for part in listed), "unusual": dict(unusual), "parts": listed}
+        publish_json(self.folder / SUCCESS, success)
+        return success
+
+    def _part(self, chunk: Chunk) -> Path:
+        return self.folder / f"{chunk.name}.parquet"
+
+    def _receipt(self, chunk: Chunk) -> Path:
+        return self.folder / "_parts" / f"{chunk.name}.json"
+
+    def _census(self, file: int) -> Path:
+        return self.folder / "_parts" / f"file-{file:05}.json"
+
+
+class PartWriter:
+    """One part file as it grows: a row group per table, in the schema of the first one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, 0
+        self.unusual: Counter[str] = Counter()
+        self._writer: parquet.ParquetWriter | None = None
+
+    def write(self, table: pa.Table, unusual: Mapping[str, int]) -> None:
+        if self._writer is None:
+            self._writer = parquet.ParquetWriter(self.path, table.schema)
+        same = table.schema.equals(self._writer.schema)
+        self._writer.write_table(table if same else table.cast(self._writer.schema))
+        self.rows += table.num_rows
+        self.unusual.update(unusual)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,85 @@
+"""The largest contributions of a row as JSON: ``[{"feature": "bytes_sent", "value": 90210, "contribution": 0.41}, ...]``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..contracts import Array
+from ..data import Data
+from ..errors import UserError
+from .contributions import Contributions, Explained
+
+COLUMN = "reasons"
+
+
+def check_count(count: int) -> None:
+    """UserError for a number of reasons that is none."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise UserError(f"{count!r} is no number of reasons", where="reasons", allowed=["1, 2, 3, ..."])
+
+
+def explainable(data: Data, table: str) -> list[str]:
+    """The tasks of a table whose outputs can be explained. UserError where there is none."""
+    tasks = data.parts.config.tasks_of(table)
+    found = [name for name in tasks if data.parts.tasks[name].explains is not None]
+    if not found:
+        raise UserError(f"no task of table {table!r} can be explained: {', '.join(tasks)}", where="reasons")
+    return found
+
+
+def reasons(of: Explained, rows: Array, frame: pd.DataFrame, *, count: int) -> tuple[pd.DataFrame, Counter[str]]:
+    """A column ``{task}.reasons`` of JSON text for table rows `rows`, which index it, and how many rows do not add up.
+
+    `frame` holds the table's cells.
+    """
+    check_count(count)
+    found, unusual = {}, Counter[str]()
+    for task in explainable(of.data, of.table):
+        each = of.contributions(task, rows)
+        lines = [json.dumps(line, ensure_ascii=False) for line in listed(each, rows, frame, count)]
+        found[f"{task}.{COLUMN}"] = pd.Series(lines, index=rows, dtype="str")
+        unusual[f"task {task!r}: contributions that miss more than 1 % of what they explain"] = int(each.inexact.sum())
+    return pd.DataFrame(found, index=rows), +unusual
+
+
+def listed(each: Contributions, rows: Array, frame: pd.DataFrame, count: int) -> list[list[dict[str, Any]]]:
+    """The `count` largest contributions of each row, largest first; those that are exactly zero are no reasons."""
+    names = list(each.columns)
+    values = np.stack([each.columns[n] for n in names], axis=1) if names else np.zeros((len(rows), 0))
+    cells = {name: frame[name].array for name in frame.columns}
+    found = []
+    for at, row in enumerate(rows):
+        largest = np.argsort(-np.abs(values[at]), kind="stable")[:count]
+        of_columns = [_reason(names[i], values[at, i], cells, row) for i in largest if values[at, i]]
+        of_spans = [_span(*span, value, cells, row) for span, value in each.spans[at].items() if value]
+        found.append(sorted(of_columns + of_spans, key=lambda r: -abs(r["contribution"]))[:count])
+    return found
+
+
+def _reason(name: str, value: float, cells: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """`name` is an input's where no one column can be named; then there is no cell to show."""
+    cell = _plain(cells[name][row]) if name in cells else None
+    return {"feature": name, "value": cell, "contribution": float(f"{value:.6g}")}
+
+
+def _span(name: str, start: int, end: int, value: float, cells: Mapping[str, Any], row: int) -> dict[str, Any]:
+    text = cells[name][row] if name in cells else None
+    part = text[start:end] if isinstance(text, str) else None
+    return {"feature": name, "value": part, "start": start, "end": end, "contribution": float(f"{value:.6g}")}
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON can say it: missing is null, infinity and times are text."""
+    value = cell.item() if isinstance(cell, np.generic) else cell
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
+    return value if isinstance(value, bool | int | float | str) else str(value)

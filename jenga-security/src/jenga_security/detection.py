@@ -1,0 +1,127 @@
+"""Which columns of a table are numbers, categories or times, and which no table model can learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from jenga_core.errors import DataError
+
+from . import cells as read
+from .columns import Categories, Column, Hashed, Numbers
+from .config import ColumnOptions, TableConfig
+from .dates import Dates, are_times
+
+ENOUGH = 50  # rows from which a column of different cells says something
+OPTIONS: dict[type[Column], frozenset[str]] = {
+    Numbers: frozenset({"scaling"}),
+    Dates: frozenset({"scaling"}),
+    Categories: frozenset({"max_categories"}),
+    Hashed: frozenset({"buckets"}),
+}
+
+
+@dataclass(slots=True)
+class Found:
+    """`columns` in the order of the table. `left_out` and `doubtful`: what a person must know, by reason, as names."""
+
+    columns: list[Column] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    doubtful: dict[str, list[str]] = field(default_factory=dict)
+
+
+def detect(cells: pd.DataFrame, config: TableConfig) -> Found:
+    """Fit every column of the training rows. A column is what the config lists it as, else by what its cells are.
+
+    All text: categories, but a column of times or of texts most of which occur once (identifiers, free text) is left out.
+    Anything with a number in it: numbers, and text among them is an error, since only the user knows what it means.
+    DataError when nothing is left.
+    """
+    found = Found()
+    for name in cells.columns:
+        reason = _unusable(cells[name], config)
+        if reason:
+            found.left_out.setdefault(reason, []).append(str(name))
+            continue
+        column = _fit(cells[name], config.of(str(name)))
+        _require_options(column, config.overrides.get(column.name))
+        found.columns.append(column)
+        for doubt in _doubts(cells[name]):
+            found.doubtful.setdefault(doubt, []).append(column.name)
+    if not found.columns:
+        raise DataError(
+            "no column is left to learn from: " + "; ".join(told(found.left_out)),
+            next="give more columns, or list some of these under the processor's `categorical:`, `hashed:` or `dates:`",
+        )
+    return found
+
+
+def told(reasons: dict[str, list[str]]) -> list[str]:
+    return [f"{reason}: {', '.join(names)}" for reason, names in reasons.items()]
+
+
+def _fit(cells: pd.Series, config: TableConfig) -> Column:
+    if cells.name in config.dates:
+        return Dates.fit(cells, config.scaling, config.timezone)
+    if cells.name in config.hashed:
+        return Hashed.fit(cells, config)
+    if cells.name in config.categorical or (cells.name not in config.numeric and _all_text(cells)):
+        return Categories.fit(cells, config)
+    return Numbers.fit(cells, config)
+
+
+def _unusable(cells: pd.Series, config: TableConfig) -> str | None:
+    """Why a column that no option speaks of is left out, or None."""
+    if cells.name in {*config.numeric, *config.categorical, *config.hashed, *config.dates}:
+        return None
+    if are_times(cells):
+        return "times, left out (`dates:` reads them as hour, weekday and elapsed time)"
+    if not _all_text(cells):
+        return None
+    distinct = len({value for value in read.names(cells)[1] if value is not None})
+    if distinct > config.of(str(cells.name)).max_categories and distinct > len(cells) / 2:
+        return "identifiers or free text, left out (`hashed:` or `categorical:` reads them)"
+    return None
+
+
+def _doubts(cells: pd.Series) -> list[str]:
+    known = cells.dropna()
+    if not len(known):
+        return ["without any value in training rows, so without effect"]
+    if len(known) == len(cells) > 1 and _constant(known):
+        return ["the same in every training row, so without effect"]
+    if len(known) >= ENOUGH and pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells):
+        steps = np.diff(known.to_numpy(dtype=np.float64))
+        if (steps >= 0).all() and (steps > 0).mean() > 0.5:
+            return ["rising from row to row, a row number or a time? (`exclude:` leaves it out)"]
+    return []
+
+
+def _constant(known: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(known.dtype):
+        return bool(known.min() == known.max())
+    return len(pd.unique(known)) == 1
+
+
+def _require_options(column: Column, own: ColumnOptions | None) -> None:
+    given: Sequence[str] = () if own is None else [name for name, value in own if value is not None]
+    wrong = [name for name in given if name not in OPTIONS[type(column)]]
+    if wrong:
+        raise DataError(
+            f"`overrides: {{{column.name}: {{{wrong[0]}: ...}}}}` has no effect: the column is read as {_kind(column)}",
+            allowed=sorted(OPTIONS[type(column)]),
+        )
+
+
+def _kind(column: Column) -> str:
+    return {Numbers: "numbers", Categories: "categories", Hashed: "hashed categories", Dates: "dates"}[type(column)]
+
+
+def _all_text(cells: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_bool_dtype(cells.dtype):
+        return False
+    marks = read.numbers(cells)[1]
+    return bool((marks == read.TEXT).any() and not np.isin(marks, (read.NUMBER, read.INFINITE)).any())

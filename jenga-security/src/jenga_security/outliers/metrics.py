@@ -1,0 +1,41 @@
+"""How detection without labels is judged: by the rows that have a label, or, without any, by its alerts alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from jenga_core.contracts import Columns, Metrics, take
+from jenga_core.figures import Figure
+
+from ..alert_metrics import AlertMetrics
+
+
+class KnownMetrics(AlertMetrics):
+    """`AlertMetrics` over the rows whose `y` is 0 or 1; -1 is unknown."""
+
+    def compute(self, output: Columns, target: Columns) -> dict[str, float]:
+        return super().compute(*_known(output, target))
+
+    def figures(self, output: Columns, target: Columns) -> list[Figure]:
+        return super().figures(*_known(output, target))
+
+
+class RateMetrics(Metrics):
+    """`alert_rate`: the share of rows that are alerts. There are no labels, so nothing says which of them are right."""
+
+    @property
+    def directions(self) -> Mapping[str, Literal["max", "min"]]:
+        return {"alert_rate": "min"}
+
+    def compute(self, output: Columns, target: Columns) -> dict[str, float]:
+        flags = np.asarray(output["flag"])
+        return {"alert_rate": float(flags.mean()) if len(flags) else math.nan}
+
+
+def _known(output: Columns, target: Columns) -> tuple[Columns, Columns]:
+    rows = np.flatnonzero(np.asarray(target["y"]) >= 0)
+    return take(output, rows), take(target, rows)

@@ -1,0 +1,150 @@
+"""`jenga calibrate` on a real model folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import jenga_core
+from jenga_core import artifact
+from jenga_core.cli import app
+from jenga_security.examples.flows import flows
+
+OPTIONS = {
+    "data": {"flows": {"split": {"by": "stratified", "column": "label", "validation": 0.3, "test": 0.2}}},
+    "inputs": {"flow": {"exclude": ["started", "host"], "processor": "security/table"}},
+    "backbones": {"table": {"kind": "security/tabular-mlp", "width": 16, "depth": 1}},
+    "tasks": {"threat": {"kind": "security/anomaly", "target": "label", "normal": "benign", "threshold": {"target_fpr": 0.05}}},
+    "train": {"epochs": 2, "batch_size": 128, "bootstrap": 0, "baselines": False, "learning_rate": 0.01},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibrate") / "run"
+    return jenga_core.train(OPTIONS, data=flows(1500, 1), output=folder, quiet=True).folder
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def jenga(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=True)
+
+
+def alerts(folder):
+    return jenga_core.load(folder).parts.tasks["threat"].alerts
+
+
+def test_the_threshold_is_changed_by_the_kept_scores(folder):
+    before = jenga_core.load(folder).predict(flows(200, 9))
+    old = alerts(folder)
+    result = jenga("calibrate", folder, "--target-fpr", "0.01")
+    assert result.exit_code == 0, result.output
+    new = alerts(folder)
+    assert new.threshold > old.threshold
+    assert f"threshold {old.threshold:.6g}" in result.output
+    assert (
+        f"now threshold {new.threshold:.6g} (target_fpr 0.01), {new.normal.rows:,} held-out normal rows"
+        in result.output
+    )
+    assert "95 % interval" in result.output
+    assert "held-out attacks" in result.output
+    after = jenga_core.load(folder).predict(flows(200, 9))
+    pd.testing.assert_series_equal(before["threat.score"], after["threat.score"])
+    assert (after["threat.threshold"] == new.threshold).all()
+    assert "-> threshold" in artifact.verify(folder)["notes"][-1]
+    assert jenga("report", folder).exit_code == 0
+    assert "-&gt; threshold" in (folder / "report.html").read_text()
+
+
+def test_there_and_back_is_the_old_threshold(folder):
+    old = alerts(folder).threshold
+    for options in (
+        ("--threshold", 0.7),
+        ("--best-f1",),
+        ("--per-day", 3, "--rows-per-day", 100),
+        ("--target-fpr", 0.05),
+    ):
+        result = jenga("calibrate", folder, *options)
+        assert result.exit_code == 0, result.output
+    assert alerts(folder).threshold == old
+
+
+def test_the_rows_a_day_are_remembered(folder):
+    jenga("calibrate", folder, "--per-day", 3, "--rows-per-day", 100)
+    at_three = alerts(folder).threshold
+    assert jenga("calibrate", folder, "--per-day", 10).exit_code == 0
+    assert alerts(folder).rate == 0.1
+    assert alerts(folder).threshold < at_three
+
+
+def test_fresh_rows_with_labels_or_all_normal(folder, tmp_path):
+    fresh = flows(800, 7)
+    fresh.to_csv(tmp_path / "fresh.csv", index=False)
+    scores = jenga_core.load(folder).predict(fresh)["threat.score"]
+    assert jenga("calibrate", folder, tmp_path / "fresh.csv").exit_code == 0
+    benign = (fresh["label"] == "benign").to_numpy()
+    assert alerts(folder).normal.rows == benign.sum()
+    assert alerts(folder).attacks.rows == (~benign).sum()
+    assert 0.03 < (scores[benign] >= alerts(folder).threshold).mean() <= 0.05
+    fresh[benign].drop(columns="label").to_csv(tmp_path / "normal.csv", index=False)
+    result = jenga("calibrate", folder, tmp_path / "normal.csv", "--target-fpr", 0.1)
+    assert "no label column 'label'" in str(result.exception)
+    assert jenga("calibrate", folder, tmp_path / "normal.csv", "--normal", "--target-fpr", 0.1).exit_code == 0
+    assert alerts(folder).attacks.rows == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [((), "nothing to change"), (("--target-fpr", 0.0001), "at least 9,999"), (("--target-fpr", 2), "less than 1"),
+     (("--target-fpr", 0.1, "--threshold", 0.5), "exclude each other"), (("--per-day", 3), "rows a day"),
+     (("--threshold", 0.5, "--task", "thread"), "did you mean: threat"), (("--per-day", 9, "--rows-per-day", 3), "no budget")],
+)  # fmt: skip
+def test_what_is_refused_leaves_the_folder_as_it_was(folder, options, what):
+    before = (folder / "manifest.json").read_bytes()
+    result = jenga("calibrate", folder, *options)
+    assert what in str(result.exception)
+    assert (folder / "manifest.json").read_bytes() == before
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_killed_between_its_writes_it_leaves_the_old_threshold_or_the_new_one(folder, monkeypatch):
+    old = alerts(folder).threshold
+    replace, seen = os.replace, set()
+    for stop in range(4):
+        calls = iter(range(99))
+
+        def failing(source, target, calls=calls, stop=stop):
+            if next(calls) == stop:
+                raise Killed
+            replace(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", failing)
+            with suppress(Killed):
+                jenga("calibrate", folder, "--threshold", 0.75)
+        assert alerts(folder).threshold in (old, 0.75)
+        seen.add(alerts(folder).threshold)
+    assert seen == {old, 0.75}
+
+
+def test_the_kept_scores_are_those_of_the_held_out_rows(finished):
+    """The scores that the run itself gave its validation rows: their share above the threshold is what was asked for."""
+    kept = alerts(finished)
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert kept.normal.rows + kept.attacks.rows == manifest["data"]["flows"]["splits"]["validation"]
+    assert kept.normal.at_least(kept.threshold) / kept.normal.rows <= 0.05
+    assert np.all(np.diff(kept.normal.scores) >= 0)
