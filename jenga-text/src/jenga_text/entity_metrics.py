@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -61,7 +61,10 @@ class EntityMetrics(Metrics):
 
 
 def predicted(output: Columns, spans: Array | Ragged, column: int) -> Entities:
-    """The entities of the outputs, row by row: those of `tags` at the tokens of `spans` [N rows] that have one."""
+    """The entities of the outputs, row by row: those of `tags` at the tokens of `spans` [N rows] that have one.
+
+    `first` and `last` are places among the values of the outputs.
+    """
     tags = output["tags"]
     assert isinstance(tags, Ragged)
     assert isinstance(spans, Ragged)
@@ -69,7 +72,9 @@ def predicted(output: Columns, spans: Array | Ragged, column: int) -> Entities:
     (row, pos, values), (of, at, places) = tags.flat(every), spans.flat(every)
     # A row without this input has the one token that stands for what is absent.
     kept, held = pos < spans.lengths()[row], at < tags.lengths()[of]
-    return entities(values[kept], row[kept], places[held], column)
+    found = entities(values[kept], row[kept], places[held], column)
+    outputs = np.flatnonzero(kept)
+    return replace(found, first=outputs[found.first], last=outputs[found.last])
 
 
 def scores(hits: float, found: float, there: float) -> tuple[float, float, float]:

@@ -29,6 +29,7 @@ from jenga_core.errors import DataError, UserError, nearest
 
 from . import tags as bio
 from .cells import texts_of
+from .crf import Crf
 from .entity_metrics import EntityMetrics, predicted
 from .ner_config import NerConfig
 from .spans import Span, from_spans, from_tags
@@ -153,18 +154,22 @@ class NerTask(Task):
         )
 
     def head(self, context: HeadContext) -> nn.Module:
-        return TagHead(self.input, context.dim, 1 + 2 * len(self.types), self.config.dropout)
+        tags = 1 + 2 * len(self.types)
+        return TagHead(self.input, context.dim, tags, dropout=self.config.dropout, crf=self.config.crf)
 
     def loss(self, output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
+        """Of each token its cross-entropy; with a CRF, of each row -log p(its tags): a sum over the same tokens."""
+        if self.config.crf:
+            return output["loss"].sum()
         return functional.cross_entropy(output["scores"].float(), target["y"], reduction="sum")
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         """`tags` int64 and `score` [B, T]: the best sequence that BIO allows, and each tag's probability."""
         view = model.view(batch, fuse=self.fuse)
         mask = view.parts[self.input].mask
-        scores = torch.log_softmax(model.heads[name](view, None)["scores"].float(), dim=-1)
-        tags = constrained(scores, mask)
-        score = scores.gather(2, tags[:, :, None])[:, :, 0].exp()
+        head = model.heads[name]
+        tags, logs = head.best(head(view, None)["scores"].float(), mask)
+        score = logs.gather(2, tags[:, :, None])[:, :, 0].exp()
         return {"tags": tags, "score": score, "lengths": mask.sum(dim=1)}
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
@@ -202,15 +207,38 @@ class NerTask(Task):
 
 
 class TagHead(nn.Module):
-    """Scores of the tags at the labelled tokens [n, tags]; without a target those of all tokens [B, T, tags]."""
+    """Scores of the tags at the labelled tokens [n, tags], with a CRF also the `loss` of each row [rows]; without a target the
+    scores of all tokens [B, T, tags]."""
 
-    def __init__(self, name: str, dim: int, tags: int, dropout: float) -> None:
+    def __init__(self, name: str, dim: int, tags: int, *, dropout: float, crf: bool) -> None:
         super().__init__()
         self.name, self.dropout, self.linear = name, nn.Dropout(dropout), nn.Linear(dim, tags)
+        self.crf = Crf(tags) if crf else None
 
     def forward(self, view: View, target: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         tokens = view.of(self.name).tokens
-        return {"scores": self.linear(self.dropout(tokens if target is None else tokens[target["row"], target["pos"]]))}
+        if target is None:
+            return {"scores": self.linear(self.dropout(tokens))}
+        scores = self.linear(self.dropout(tokens[target["row"], target["pos"]]))
+        return {"scores": scores} if self.crf is None else {"loss": self._losses(self.crf, scores.float(), target)}
+
+    def _losses(self, crf: Crf, scores: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """The labelled tokens of each row as one sequence."""
+        row = target["row"]
+        lengths = torch.bincount(row)
+        starts = lengths.cumsum(0) - lengths
+        pos = torch.arange(len(row), device=row.device) - starts[row]
+        mask = torch.arange(int(lengths.max()), device=row.device) < lengths[:, None]
+        padded = scores.new_zeros((*mask.shape, scores.shape[1])).index_put((row, pos), scores)
+        tags = target["y"].new_zeros(mask.shape).index_put((row, pos), target["y"])
+        return crf.loss(padded, tags, mask) * (lengths > 0)
+
+    def best(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(tags [B, T], log-probabilities of all tags [B, T, tags])"""
+        if self.crf is not None:
+            return self.crf.best(scores, mask), self.crf.marginals(scores, mask)
+        logs = torch.log_softmax(scores, dim=-1)
+        return constrained(logs, mask), logs
 
 
 class NoEntities(Baseline):
