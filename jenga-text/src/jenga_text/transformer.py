@@ -13,7 +13,7 @@ from jenga_core.contracts import Array, Backbone, Features
 from jenga_core.errors import UserError
 
 from . import layers
-from .checkpoints import config_of, load_config, load_encoder
+from .checkpoints import config_of, load_config, load_encoder, saved_config
 from .config import TransformerConfig
 from .layout import Layout, positions, rows_alone, windows
 from .pooling import Pooling
@@ -53,7 +53,7 @@ class Transformer(nn.Module, Backbone):
         self.pool = Pooling(config.pooling, self.out_dim)
         layers.freeze(self.encoder, config.freeze)
         if config.gradient_checkpointing:
-            self.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            self.encoder.activation_checkpointing_enable({"use_reentrant": False})
 
     def saved(self) -> Mapping[str, Any]:
         """The Hugging Face configuration, without the places and versions that it came with."""
@@ -130,7 +130,7 @@ def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping
     from transformers import AutoModel
 
     if saved is not None:
-        described = config_of(saved["architecture"])
+        described = saved_config(saved["architecture"])
     elif config.checkpoint is not None:
         described = load_config(config.checkpoint)
     else:
