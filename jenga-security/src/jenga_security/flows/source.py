@@ -278,7 +278,7 @@ class Live:
             return pd.DataFrame(index=pd.RangeIndex(self._start, self._start))
         found = _File(complete=set())
         values = self._source._canonical(rows, self._check)
-        self._source._look(rows, values, self._check, found, None)
+        self._source._look(rows, values, self._check, found, rows.cells.keys() - self._source._taken())
         if self._count:
             values["request_count"] = self._count.add(_texts(values["src_ip"]), values["ts_start"])
         names = self._source._names(self._check.name, found)

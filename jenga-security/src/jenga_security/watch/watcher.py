@@ -144,10 +144,13 @@ class Watcher:
             for task in self._tasks:
                 score, threshold = (_numbers(predictions[f"{task}.{name}"]) for name in ("score", "threshold"))
                 at = np.flatnonzero(score >= threshold)
+                if not len(at):
+                    continue
                 labels = predictions[f"{task}.label"].iloc[at].tolist()
-                cells = rows.iloc[at].to_dict("records")
-                for number, label, each, row in zip(at, labels, cells, rows.index[at], strict=True):
-                    known = {str(k): v for k, v in ((k, plain(v)) for k, v in each.items()) if v is not None}
+                flagged = rows.iloc[at]
+                cells = zip(*([plain(v) for v in flagged[name].tolist()] for name in flagged), strict=True)
+                for number, label, each, row in zip(at, labels, cells, flagged.index, strict=True):
+                    known = {str(k): v for k, v in zip(flagged, each, strict=True) if v is not None}
                     yield Alert(
                         uid=hashlib.sha256(f"{self._name}\n{row}\n{task}".encode()).hexdigest()[:32],
                         task=task, label=str(label), score=float(score[number]), threshold=float(threshold[number]),
