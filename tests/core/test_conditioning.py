@@ -159,6 +159,17 @@ def test_two_tasks_alike_but_for_their_vector_see_different_features(tmp_path: P
     assert model.heads["place"].shared[FUSED] is model.heads["again"].shared[FUSED]
 
 
+def test_a_task_may_decline_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toys.Tags, "conditioned", False, raising=False)
+    run = trained(tmp_path / "run", "attention", fused=True)
+    assert [name for name, head in run.model.heads.items() if hasattr(head, "vectors")] == ["place", "again"]
+    assert list(run.model.conditioning) == ["6"]
+    tables = dict.fromkeys(run.config.tasks, "rows")
+    own = {p for part in run.model.body("tags", "rows") for p in part.parameters()}
+    assert not own & set(run.model.conditioning.parameters())
+    assert set(run.model.conditioning.parameters()) <= set(shared_parameters(run.model, tables))
+
+
 def test_its_layers_are_shared_and_its_vectors_are_the_heads(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", "gated")
     found = set(shared_parameters(run.model, dict.fromkeys(run.config.tasks, "rows")))

@@ -13,12 +13,13 @@ import torch
 
 import jenga_core
 import toys
-from jenga_core.agreement import agreement, mean_of
+from jenga_core.agreement import agreement
 from jenga_core.builtin import gramian
 from jenga_core.builtin.balancing_config import GradnormBalancingConfig
 from jenga_core.builtin.gradient_balancing import GradnormBalancing
 from jenga_core.builtin.task_gradients import shared_parameters
 from jenga_core.errors import UserError
+from jenga_core.evaluation import mean_of
 from jenga_core.opening import open_run
 from jenga_core.training import Defaults, prepare, train_step
 

@@ -50,7 +50,7 @@ def make_run(**weights: float) -> Any:
     tasks = {name: SimpleNamespace(weight=weights.get(name, 1.0)) for name in ("a", "b")}
     return SimpleNamespace(
         model=Model(),
-        config=SimpleNamespace(tasks=tasks, train=SimpleNamespace(monitor="loss"), hooks=[], seed=0),
+        config=SimpleNamespace(tasks=tasks, train=SimpleNamespace(monitor="loss"), seed=0),
         directions={"loss": "min", "a.f1": "max"},
         stop=None,
         step=0,
@@ -282,13 +282,6 @@ def test_random_weights_leave_other_terms_alone_and_are_one_on_average():
         found.append(hook.combine_losses(run=run, losses={"a": torch.tensor(1.0)}, share=1.0).item())
     assert sum(found) / len(found) == pytest.approx(1.0, abs=0.05)
     assert hook.combine_losses(run=run, losses={"distillation": torch.tensor(5.0)}, share=1.0) == 5
-
-
-def test_two_hooks_that_balance_are_refused():
-    run = make_run()
-    run.config.hooks = [DwaBalancingConfig(kind="core/dwa-balancing"), RandomBalancingConfig(kind="core/random")]
-    with pytest.raises(UserError, match="2 hooks balance the tasks: core/dwa-balancing, core/random"):
-        DwaBalancing(run.config.hooks[0]).on_fit_start(run=run)
 
 
 # ------------------------------------------------------------------ averaged weights

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation import Score
 from .figures import Curve, Line
 
 HEADER = ["tasks", "mean cosine", "95 % interval", "share of steps at odds", "steps measured"]
@@ -33,14 +32,3 @@ def _pairs(between: Mapping[str, Mapping[str, float | None]]) -> Iterator[tuple[
 def curve(lines: Sequence[Line]) -> Curve:
     note = "Below 0 a step that helps one task harms the other; near 0 the tasks ignore each other."
     return Curve("Cosines between tasks", "optimizer steps", "cosine of gradients", lines, note=note, marks=True)
-
-
-def mean_of(values: np.ndarray) -> Score:
-    """The mean with Student's 95 % interval, which takes the values as independent; no interval for fewer than two."""
-    from scipy.stats import t
-
-    middle = float(values.mean())
-    if len(values) < 2:
-        return Score(middle)
-    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return Score(middle, middle - half, middle + half)

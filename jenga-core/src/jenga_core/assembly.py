@@ -44,7 +44,7 @@ def load_tables(
         raise UserError(f"data given for unknown table {unknown[0]!r}", allowed=list(config.data))
     tables = {}
     for name, section in config.data.items():
-        labels = [c for t in config.tasks_of(name).values() for c in t.columns()]
+        labels = [c for t in config.tasks_of(name).values() for c in t.label_columns()]
         stratify = section.split.column or (labels[0] if labels else None)
         tables[name] = load_table(
             name,
@@ -95,7 +95,7 @@ def build_model(
             options = config.fusion or registry.config_class("core/concat", FusionSpec)(kind="core/concat")
             fusions[table] = registry.factory(options.kind, FusionSpec)(options, {i: dims[i] for i in inputs})
     heads: dict[str, nn.Module] = {}
-    seen: dict[str, dict[str, int]] = {}  # task -> widths of what its head sees
+    seen: dict[str, dict[str, int]] = {}  # task that is conditioned -> widths of what its head sees
     for name, section in config.tasks.items():
         inputs = wiring[section.data]
         dim = int(fusions[section.data].out_dim) if section.data in fusions else dims[next(iter(inputs))]
@@ -106,7 +106,8 @@ def build_model(
             {i: facts[i] for i in inputs},
         )
         heads[name] = parts.tasks[name].head(context)
-        seen[name] = {FUSED: dim} if parts.tasks[name].fuse else {i: dims[i] for i in inputs}
+        if parts.tasks[name].conditioned:
+            seen[name] = {FUSED: dim} if parts.tasks[name].fuse else {i: dims[i] for i in inputs}
     declines = frozenset(n for n, task in parts.tasks.items() if not task.fuse)
     layers: dict[str, dict[str, nn.Module]] = {}
     if config.conditioning != "none":

@@ -122,8 +122,8 @@ class ConditionedHead(nn.Module):
 def conditioned(
     heads: Mapping[str, nn.Module], kind: Kind, dims: Mapping[str, Mapping[str, int]]
 ) -> tuple[dict[str, nn.Module], dict[str, dict[str, nn.Module]]]:
-    """The heads behind their tasks' conditioning, and the shared layers of each task, named by their width."""
+    """The heads, those of the tasks in `dims` behind their conditioning; and the shared layers of those, named by width."""
     widths = dict.fromkeys(dim for each in dims.values() for dim in each.values())
     shared = {dim: FORMS[kind](dim) for dim in widths}
-    wrapped: dict[str, nn.Module] = {n: ConditionedHead(head, shared, dims[n]) for n, head in heads.items()}
-    return wrapped, {n: {str(dim): shared[dim] for dim in each.values()} for n, each in dims.items()}
+    wrapped: dict[str, nn.Module] = {n: ConditionedHead(heads[n], shared, dims[n]) for n in dims}
+    return {**heads, **wrapped}, {n: {str(dim): shared[dim] for dim in each.values()} for n, each in dims.items()}

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SerializeAsAny, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 
 class Section(BaseModel):
@@ -28,6 +38,10 @@ class ComponentConfig(Section):
         return cls()
 
 
+class BalancingConfig(ComponentConfig):
+    """Base of the options of hooks that weigh tasks against each other: a run has one at most, a task alone none."""
+
+
 class TaskConfig(ComponentConfig):
     """Base of every task's options."""
 
@@ -37,8 +51,12 @@ class TaskConfig(ComponentConfig):
     weight: float = Field(default=1.0, ge=0, description="factor of this task's loss in the sum of all tasks")
 
     def columns(self) -> list[str]:
-        """The columns of the table that this task reads: checked against the file's header, never used as features."""
+        """The columns of the table that this task reads: checked against the file's header."""
         return []
+
+    def label_columns(self) -> list[str]:
+        """Those of them that hold the answer, all unless said otherwise: never used as features."""
+        return self.columns()
 
 
 class TargetConfig(TaskConfig):
@@ -303,6 +321,14 @@ class RunConfig(Section):
             raise ValueError("a task may not be called 'loss': `monitor: loss` means the sum over tasks")
         return self
 
+    @field_validator("hooks")
+    @classmethod
+    def _one_balancing(cls, hooks: list[ComponentConfig]) -> list[ComponentConfig]:
+        kinds = [options.kind for options in hooks if isinstance(options, BalancingConfig)]
+        if len(kinds) > 1:
+            raise ValueError(f"{len(kinds)} hooks balance the tasks: {', '.join(kinds)}; keep one of them")
+        return hooks
+
     def inputs_of(self, table: str) -> dict[str, InputConfig]:
         return {k: v for k, v in self.inputs.items() if v.data == table}
 
@@ -314,7 +340,7 @@ class RunConfig(Section):
         section = self.inputs[name]
         if section.columns is not None:
             return list(section.columns)
-        taken = {c for t in self.tasks_of(section.data).values() for c in t.columns()} | set(section.exclude)
+        taken = {c for t in self.tasks_of(section.data).values() for c in t.label_columns()} | set(section.exclude)
         split = self.data[section.data].split
         if split.column and split.by in ("group", "time"):
             taken.add(split.column)

@@ -135,7 +135,7 @@ class Processor(Protocol):
         """What predictions over this input are explained against, for the tensors `data` that `collate` gave.
 
         None: this input cannot be explained. Integers that stand for names (categories, token ids) may be given: the
-        network must look them up with `torch.nn.functional.embedding`, as `nn.Embedding` does.
+        network must look them up with `torch.nn.functional.embedding`, as `nn.Embedding` does, or `one_hot`.
         """
         return None
 
@@ -225,6 +225,7 @@ class Task(Protocol):
     """
 
     fuse: bool = True
+    conditioned: bool = True
     explains: str | None = None
 
     def __init__(self, config: Any) -> None: ...

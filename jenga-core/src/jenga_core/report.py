@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .agreement import HEADER, agreement, curve, mean_of
+from .agreement import HEADER, agreement, curve
 from .card import write_card
-from .evaluation import Judgement, Score, Scores
+from .evaluation import Judgement, Score, Scores, mean_of
 from .figures import Curve, Figure, Line
 from .markup import Html, element, join, number, page, table
 

@@ -28,6 +28,13 @@ def jenga_register_sources() -> list[SourceSpec]:
         _flows("zeek-conn", "zeek", "ZeekConn", "Flows of Zeek's conn.log, TSV or JSON"),
         _flows("suricata-eve", "suricata", "SuricataEve", "Flows or alerts of Suricata's eve.json"),
         _flows("nfdump", "nfdump", "Nfdump", "NetFlow and IPFIX as nfdump -o csv or -o json writes them"),
+        SourceSpec(
+            name="pcap",
+            factory=f"{FLOWS}.pcap:PcapSource",
+            config=f"{FLOWS}.config:PcapConfig",
+            suffixes=(".pcap", ".pcapng"),
+            summary="Flows of captured packets, metered by NFStream; needs jenga-security[pcap]",
+        ),
         _flows("unsw-nb15", "datasets", "UnswNb15", "UNSW-NB15: the training and testing set, or the raw files"),
         _flows("cicids", "datasets", "Cicids", "CICIDS2017, CSE-CIC-IDS2018 and other CSV of CICFlowMeter"),
         _flows("nsl-kdd", "nsl_kdd", "NslKdd", "NSL-KDD, with the names that its files lack"),

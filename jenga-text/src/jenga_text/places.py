@@ -1,32 +1,39 @@
-"""Where a token lies in its text, in characters, marks included."""
+"""Places of tokens in their texts."""
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 
 from jenga_core.contracts import Array
 
 
-def with_marks(text: str, places: Array) -> Array:
-    """`places` [tokens, 2] (start, end) with each end moved behind the marks that follow and belong to no token.
+def whole_letters(places: Array, texts: Sequence[str], starts: Array) -> Array:
+    """The places [tokens, 2] as a reader sees them. `starts` [texts + 1]: text i has the tokens ``starts[i]:starts[i + 1]``.
 
-    Tokenizers that compose characters (NFC) or strip accents leave combining marks out of their offsets: a name that ends
-    in one would be cut within its last letter.
+    Blanks that a token begins with, as those of byte-level tokenizers do, are taken off; a token of blanks alone becomes empty.
+    Characters that normalisation joined or dropped, such as combining accents, belong to the token before them.
     """
-    if text.isascii() or not len(places):
+    letters = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
+    if not len(letters) or not len(places):
         return places
-    marks = [at for at, character in enumerate(text) if unicodedata.category(character)[0] == "M"]
-    if not marks:
-        return places
-    depth = np.zeros(len(text) + 1, dtype=np.int64)
-    np.add.at(depth, places[:, 0], 1)
-    np.add.at(depth, places[:, 1], -1)
-    covered = np.cumsum(depth) > 0
-    more = np.zeros(len(text) + 2, dtype=places.dtype)
-    for at in reversed(marks):
-        if not covered[at]:
-            more[at] = 1 + more[at + 1]
-    ends = places[:, 1] + np.where(places[:, 1] > places[:, 0], more[places[:, 1]], 0)
-    return np.stack([places[:, 0], ends], axis=1).astype(places.dtype)
+    distinct, code = np.unique(letters, return_inverse=True)
+    blank = np.array([chr(letter).isspace() for letter in distinct])[code]
+    borders = np.cumsum([0, *map(len, texts)])
+    per_text = np.diff(starts)
+    shift, border = np.repeat(borders[:-1], per_text), np.repeat(borders[1:], per_text)
+    begin, end = places[:, 0] + shift, places[:, 1] + shift
+    begin = np.minimum(_next(~blank)[begin], end)
+    following = np.append(begin[1:], len(letters))
+    reach = np.minimum(np.minimum(_next(blank)[end], following), border)
+    end = np.where(begin < end, np.maximum(end, reach), end)
+    return np.stack([begin - shift, end - shift], axis=1).astype(places.dtype)
+
+
+def _next(wanted: Array) -> Array:
+    """For each place, and the one behind the last, the first place from there on that is wanted; the end where none is."""
+    size = len(wanted)
+    ahead = np.append(np.where(wanted, np.arange(size), size), size)
+    found: Array = np.minimum.accumulate(ahead[::-1])[::-1]
+    return found

@@ -1,8 +1,21 @@
 """What jenga-text registers, as the plugin `text`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, ProcessorSpec, hookimpl
+from jenga_core.api import BackboneSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
 
 TOKENS = frozenset({"tokens"})
+
+
+@hookimpl
+def jenga_register_sources() -> list[SourceSpec]:
+    return [
+        SourceSpec(
+            name="conll",
+            factory="jenga_text.conll:ConllSource",
+            config="jenga_text.ner_config:ConllConfig",
+            suffixes=(".conll", ".bio", ".iob"),
+            summary="CoNLL files: a word and its tag a line, a blank line after a sentence (IOB1, IOB2, BIOES, BILOU)",
+        ),
+    ]
 
 
 @hookimpl
@@ -41,5 +54,18 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             config="jenga_text.config:ConvConfig",
             accepts=TOKENS,
             summary="A small, fast encoder of convolutions with new weights, for CPUs",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="ner",
+            factory="jenga_text.ner:NerTask",
+            config="jenga_text.ner_config:NerConfig",
+            needs=frozenset({"tokens"}),
+            summary="Named entities or slots: spans of characters with a label, judged strictly",
         ),
     ]

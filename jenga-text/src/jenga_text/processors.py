@@ -17,7 +17,7 @@ from jenga_core.errors import DataError, UserError
 
 from .cells import texts_of
 from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
-from .places import with_marks
+from .places import whole_letters
 from .rows import Template, assemble
 
 AT_ONCE = 1024  # texts handed to the tokenizer together: bounds memory, feeds all of its threads
@@ -32,13 +32,14 @@ class TokensProcessor(Processor):
 
     config: TokensConfig
     tokenizer: Any = None
+    columns: tuple[str, ...] = ()  # those it was fitted on: tasks find the column of a text by its name
     pad = 0
     unknown: int | None = None
     _seen: list[list[str]] = []
     _tfidf: Any = None
 
     def fit(self, cells: pd.DataFrame) -> None:
-        self._seen = texts_of_columns(cells)
+        self._seen, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
         self._keep(*self._make(self._seen))
 
     @abstractmethod
@@ -86,14 +87,14 @@ class TokensProcessor(Processor):
         """(ids of each text, (start, end) in characters of each token)."""
         lengths, ids, places = [], [], []
         for at in range(0, len(texts), AT_ONCE):
-            some = texts[at : at + AT_ONCE]
-            for text, made in zip(some, self.tokenizer.encode_batch(some, add_special_tokens=False), strict=True):
+            for made in self.tokenizer.encode_batch(texts[at : at + AT_ONCE], add_special_tokens=False):
                 lengths.append(len(made))
                 ids.append(np.asarray(made.ids, dtype=np.int32))
-                places.append(with_marks(text, np.asarray(made.offsets, dtype=np.int32).reshape(-1, 2)))
+                places.append(np.asarray(made.offsets, dtype=np.int32).reshape(-1, 2))
         starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
         every = np.concatenate(ids) if ids else np.zeros(0, np.int32)
-        return Ragged(every, starts), np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+        found = np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+        return Ragged(every, starts), whole_letters(found, texts, starts)
 
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator

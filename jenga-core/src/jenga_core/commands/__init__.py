@@ -14,6 +14,7 @@ CORE = (
     _command("demo", "examples:demo_app", "Generate, train, evaluate and predict in one command."),
     _command("check", "config:check_app", "Validate a configuration against what is installed."),
     _command("train", "training:train_app", "Train; the run's folder, printed at the end, is the model."),
+    _command("compare", "comparing:compare_app", "Each task alone against all of them together."),
     _command("evaluate", "model:evaluate_app", "Metrics with confidence intervals."),
     _command("predict", "model:predict_app", "The same rows with predictions, as columns TASK.FIELD."),
     _command("score", "bulk:score_app", "Predictions for files far larger than memory, shared and resumable."),

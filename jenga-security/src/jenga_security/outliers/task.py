@@ -38,6 +38,7 @@ class UnlabelledTask(Task):
     """
 
     fuse = False  # a detector reads the inputs that fit it, each on its own
+    conditioned = False  # and as they are: it is fitted once, before training could move them
 
     def __init__(self, config: UnlabelledConfig) -> None:
         self.config = config
