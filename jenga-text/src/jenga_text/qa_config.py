@@ -27,7 +27,7 @@ class SpanQaConfig(TaskConfig):
     def columns(self) -> list[str]:
         return [self.target, self.text]
 
-    def labels(self) -> list[str]:
+    def label_columns(self) -> list[str]:
         return [self.target]
 
     @classmethod
