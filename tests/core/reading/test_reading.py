@@ -152,6 +152,8 @@ KEYS: list[tuple[str, Any, Any]] = [  # path, value typed, value that lands ther
     ("train.trackers", ["tensorboard", "mlflow", "wandb"], ["tensorboard", "mlflow", "wandb"]),
     ("train.bootstrap", 0, 0),
     ("train.baselines", False, False),
+    ("train.explanations", False, False),
+    ("train.batch_tokens", 512, 512),
 ]
 
 

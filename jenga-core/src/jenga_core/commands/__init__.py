@@ -17,7 +17,7 @@ CORE = (
     _command("compare", "comparing:compare_app", "Each task alone against all of them together."),
     _command("evaluate", "model:evaluate_app", "Metrics with confidence intervals."),
     _command("predict", "model:predict_app", "The same rows with predictions, as columns TASK.FIELD."),
-    _command("score", "bulk:score_app", "Predictions for files far larger than memory, shared and resumable."),
+    _command("score", "bulk:score_app", "Predictions for files larger than memory, in resumable parts."),
     _command("report", "model:report_app", "Write report.html anew from the folder's own numbers."),
     _command("plugins", "plugins:app", "Which plugins are installed, and writing one."),
     _command("schema", "config:schema_app", "Print the configuration's JSON schema, for editors."),

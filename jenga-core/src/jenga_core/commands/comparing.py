@@ -21,7 +21,7 @@ def compare(
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in --output and go on.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON array on the last line.")] = False,
 ) -> None:
-    """Train each task alone and all together, with equal seeds and steps, and judge the difference.
+    """Each task alone against all of them together.
 
     Example: jenga compare soc.yaml --seeds 5
     """
