@@ -6,8 +6,9 @@
 FOLDER (or JENGA_BENCH_DATA, itself or its adbench_a/) holds the .npz files of ADBench (Han et al. 2022) and published/.
 
 First form: the paper's protocol. A stratified 70/30 split and min-max scaling on the training rows; training rows hold the
-anomalies that they hold, and no label is used. The options are those of adbench.yaml, the same for every set; they were
-chosen on the sets of odd position in the list (CHOSEN_ON), and the other half confirms. The isolation forest is
+anomalies that they hold, and no label is used. The options are those of adbench.yaml, the same for every set. The
+detector's members were chosen on the sets of odd position in the list (CHOSEN_ON) and the other half confirms them; their votes
+were set on CHOSEN_ON too, but after a run over all sets had been seen. The isolation forest is
 scikit-learn's with its defaults, on all training rows. Prints ROC-AUC and average precision: the mean over the seeds and
 the half width of its 95 % t interval.
 

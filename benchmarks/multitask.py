@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    steps = 20 if options.quick else 100
+    steps = 20 if options.quick else 50
     registry = Registry.of(security=__import__("jenga_security.plugin", fromlist=["plugin"]))
     frame = rows(16_384)
     print(f"{COLUMNS} columns, {options.threads} threads, torch {torch.__version__}, {steps} steps each, in turn")

@@ -89,8 +89,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_rows(tmp_path: Path) 
     nothing_but_finite(tmp_path / "run")
 
 
+@pytest.mark.parametrize("clip_norm", [1.0, None])
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip_norm: float | None
 ) -> None:
     def poisoned(self: Any, run: Run, loss: torch.Tensor) -> bool:
         loss.backward()
@@ -99,7 +100,7 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
 
     monkeypatch.setattr(Defaults, "backward", hookimpl(trylast=True)(poisoned))
     with pytest.raises(TrainingError, match=r"the gradient norm of step 1 is not finite .*rows: \[\d+"):
-        trained(tmp_path / "run")
+        trained(tmp_path / "run", clip_norm=clip_norm)
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -414,6 +415,7 @@ def test_every_key_of_the_section_is_spoken_of_here() -> None:
         "epochs", "max_steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip_norm", "schedule",
         "precision", "device", "evaluate", "evaluate_batch_size", "monitor", "deterministic", "log_every", "trackers",
         "bootstrap", "baselines", "batch_tokens",
+        "explanations",  # test_importance.py
         "sampling",  # test_sampling.py, test_contract.py
         "checkpoint",  # test_resume.py
     }  # fmt: skip

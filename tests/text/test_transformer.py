@@ -18,7 +18,7 @@ import jenga_core
 from jenga_core.errors import UserError
 from jenga_text import layers
 from jenga_text.config import TransformerConfig
-from jenga_text.layout import rows_alone, windows
+from jenga_text.layout import by_length, groups, rows_alone, windows
 from jenga_text.transformer import Transformer
 from jenga_text.unpadded import KNOWN
 
@@ -119,6 +119,19 @@ def test_every_token_of_a_row_comes_from_one_of_its_windows(
         assert (np.diff(found) > 0).all()
         assert found[0] == row * width
         assert tail == 0 or found[-1] == row * width + lengths[row] - 1
+
+
+@given(lengths=st.lists(st.integers(1, 90), min_size=1, max_size=20).map(np.array), share=st.floats(0, 1))
+def test_runs_of_similar_lengths_hold_every_token_once(lengths: np.ndarray, share: float) -> None:
+    plain = rows_alone(lengths, int(lengths.max()))
+    layout = by_length(plain)
+    assert layout.source[layout.back].tolist() == plain.source[plain.back].tolist()
+    assert sorted(layout.source.tolist()) == sorted(plain.source.tolist())
+    assert (np.diff(layout.lengths) >= 0).all()
+    runs = groups(layout.lengths, share)
+    assert np.concatenate([layout.lengths[run] for run in runs]).tolist() == layout.lengths.tolist()
+    assert all(layout.lengths[run][0] >= share * layout.lengths[run][-1] for run in runs)
+    assert len(groups(layout.lengths, 0.0)) == 1
 
 
 def test_tokens_come_from_the_window_that_shows_most_around_them() -> None:

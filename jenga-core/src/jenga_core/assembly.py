@@ -14,7 +14,7 @@ from .conditioning import FUSED, conditioned
 from .config import RunConfig
 from .contracts import HeadContext, Processor, Task
 from .data import Parts
-from .errors import HookError, JengaError, UserError
+from .errors import HookError, JengaError, PluginError, UserError, nearest
 from .loop import LoopSpecs
 from .model import Model
 from .registry import Registry
@@ -127,12 +127,25 @@ class Events:
         # pluggy calls the last registered first; the defaults are marked trylast and must be registered last of all,
         # or a hook's own trylast implementation would run after them, that is never.
         for name, hook in reversed(list(hooks.items())):
-            self._manager.register(hook, name)
+            self._register(hook, name)
         if defaults is not None:
-            self._manager.register(defaults, "core/defaults")
-        self._manager.check_pending()
+            self._register(defaults, "core/defaults")
         self._wrap()
         trace_hooks(self._manager, "run")
+
+    def _register(self, hook: Any, name: str) -> None:
+        """PluginError for a method marked as an event that there is not, or with an argument that the event does not give."""
+        events = [event for event in dir(LoopSpecs) if not event.startswith("_")]
+        for method in dir(hook):
+            if self._manager.parse_hookimpl_opts(hook, method) is not None and method not in events:
+                raise PluginError(
+                    f"{method!r} is no event of the loop", where=f"hook {name}", allowed=events,
+                    nearest=nearest(method, events),
+                )  # fmt: skip
+        try:
+            self._manager.register(hook, name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(" ".join(str(error).split()), where=f"hook {name}") from error
 
     def _wrap(self) -> None:
         for event in [e for e in dir(LoopSpecs) if not e.startswith("_")]:

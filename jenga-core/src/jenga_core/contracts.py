@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 
+from .errors import DataError
 from .values import (
     Array,
     Batch,
@@ -38,8 +39,32 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Backbone", "Baseline", "Batch", "Classical", "Columns", "Encoded", "Features", "Fusion", "HeadContext",
-    "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
+    "Live", "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
 ]  # fmt: skip
+
+
+class Live(Protocol):
+    """A log as it grows: whole lines in, rows out, nothing read twice; made by `Source.live`."""
+
+    def feed(self, lines: Sequence[bytes]) -> pd.DataFrame:
+        """The rows of the next lines, which have no ends; an empty frame where they hold none. DataError for a bad line.
+
+        A header is a line that gives no row; one that comes again is passed over. After a `DataError` the lines may be fed
+        again in smaller pieces.
+        """
+        ...
+
+    def end(self) -> None:
+        """DataError where the last line is part of something that is not whole; it is dropped."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """What rows to come need of the lines before: JSON and arrays. "header": lines that a new log begins with."""
+        return {"header": []}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`, for a new object; a state of "header" alone is that of a log that begins."""
+        return None
 
 
 class Source(Protocol):
@@ -69,6 +94,10 @@ class Source(Protocol):
         from .stretches import of_frames
 
         return of_frames(self.tables(path, batch_rows=rows), columns, rows=rows, wanted=wanted)
+
+    def live(self, name: str) -> Live:
+        """For a log of that name that is still being written. DataError where this format cannot be followed."""
+        raise DataError("a file of this format is read as a whole and cannot be followed", where=name)
 
     def columns(self, path: Any) -> list[str]:
         """The column names, read from the head of the file: `jenga check` needs no more."""
@@ -219,7 +248,8 @@ class Baseline(Protocol):
 class Task(Protocol):
     """Something to learn: how labels are encoded, the head, the loss, the metrics, the decoding. Built as `Task(config)`.
 
-    `fuse = False` declines fusion: the head then sees each input on its own. `explains` names the output of `predict` that
+    `fuse = False` declines fusion: the head then sees each input on its own. `conditioned = False` declines the run's
+    conditioning: the head sees features as backbones and fusion give them. `explains` names the output of `predict` that
     explanations take apart: [B], or [B, C] of which the largest at the row itself is explained; None: nothing is.
     A task may also implement events of `jenga_core.loop`; it is registered with the run's hooks.
     """

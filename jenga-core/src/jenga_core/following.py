@@ -42,7 +42,13 @@ class Following:
         """As `Predictor.scores`, for the next part."""
         held = self.before if self.held else None
         found = self.predictor.scores(frame, table=self.table, before=held, reasons=reasons)
-        if not self.alone:
-            seen = frame if held is None else pd.concat([held, frame[held.columns]])
-            self.before = self.predictor.context(seen, self.table)
+        self.skip(frame)
         return found
+
+    def skip(self, frame: pd.DataFrame) -> None:
+        """The next part, whose rows need no prediction but may be seen by those behind them."""
+        if not self.alone:
+            seen = (
+                frame if self.before is None or not self.held else pd.concat([self.before, frame[self.before.columns]])
+            )
+            self.before = self.predictor.context(seen, self.table)

@@ -18,6 +18,7 @@ from .agreement import HEADER, agreement, curve
 from .card import write_card
 from .evaluation import Judgement, Score, Scores, mean_of
 from .figures import Curve, Figure, Line
+from .files import publish
 from .markup import Html, element, join, number, page, table
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def write_report(
         _settings(manifest, config),
     ]
     path = Path(folder) / "report.html"
-    path.write_text(page(f"{project}: report", *body), encoding="utf-8", errors="replace")
+    publish(path, page(f"{project}: report", *body).encode(errors="replace"))
     return path
 
 

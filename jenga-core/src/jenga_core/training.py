@@ -152,10 +152,10 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)
-    if run.config.train.clip_norm is not None:
-        norm = run.accelerator.clip_grad_norm_(run.model.parameters(), run.config.train.clip_norm)
-        if run.accelerator.scaler is None:  # fp16's scaler expects infinite gradients and skips such a step
-            _check_finite(run, {"loss": norm}, batches, what="gradient norm")
+    largest = math.inf if run.config.train.clip_norm is None else run.config.train.clip_norm
+    norm = run.accelerator.clip_grad_norm_(run.model.parameters(), largest)
+    if run.accelerator.scaler is None:  # fp16's scaler expects infinite gradients and skips such a step
+        _check_finite(run, {"loss": norm}, batches, what="gradient norm")
     run.hook.on_gradients(run=run)
     run.optimizer.step()
     run.scheduler.step()

@@ -184,6 +184,11 @@ def jenga_register_commands() -> list[CommandSpec]:
             factory=f"{commands}.drift:drift_app",
             summary="Are new rows still like those the model was trained on?",
         ),
+        CommandSpec(
+            name="watch",
+            factory=f"{commands}.watch:watch_app",
+            summary="Alerts for the rows of a log, as they are written.",
+        ),
     ]
 
 

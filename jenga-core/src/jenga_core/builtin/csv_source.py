@@ -15,9 +15,10 @@ import pyarrow as pa
 from pyarrow import csv
 
 from ..cells import MARKS, Seen, column, frame, look
-from ..contracts import Source
+from ..contracts import Live, Source
 from ..errors import DataError
 from ..textfiles import BlockFile, ending, shown, utf8_blocks
+from .live import LiveCsv
 from .source_config import CsvConfig
 
 BLOCK = 8 << 20  # bytes parsed at a time; no row may be longer
@@ -46,6 +47,10 @@ class CsvSource(Source):
 
     def columns(self, path: Any) -> list[str]:
         return self._names(path)
+
+    def live(self, name: str) -> Live:
+        """A row is one line here: no cell holds a line end. A column has the type of the lines fed together."""
+        return LiveCsv(self.config, self.absent, self.blank, self._delimiter(name))
 
     def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         return self.tables_of(path, None, batch_rows=batch_rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..cells import Kind, Seen, frame, integer_kind, integers, objects
-from ..contracts import Source
+from ..contracts import Live, Source
 from ..errors import DataError, nearest
 from ..textfiles import BlockFile, shown, utf8_blocks
 from .source_config import JsonConfig, JsonlConfig
@@ -112,6 +112,10 @@ class JsonlSource(Source):
 
     def __init__(self, config: JsonlConfig) -> None:
         self.config = config
+
+    def live(self, name: str) -> Live:
+        """A column has the type of the lines fed together."""
+        return LiveJsonl(name)
 
     def columns(self, path: Any) -> list[str]:
         """From the first thousand rows: a column that only comes later is not seen by a check."""
@@ -228,3 +232,23 @@ def _object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"a row must be an object {{...}}, this is {_tail(json.dumps(value))}", where=where)
     return value
+
+
+class LiveJsonl(Live):
+    """One object a line."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def feed(self, lines: Sequence[bytes]) -> pd.DataFrame:
+        records = [self._object(line) for line in lines if line.strip()]
+        return next(_Records.scan(records).frames(self.name, records, None, len(records) or 1), pd.DataFrame())
+
+    def _object(self, line: bytes) -> Mapping[str, Any]:
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"no JSON: {error}", where=self.name) from None
+        if not isinstance(found, dict):
+            raise DataError(f"a row must be an object {{...}}, this is {json.dumps(found)[:60]}", where=self.name)
+        return found

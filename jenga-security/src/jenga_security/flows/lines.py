@@ -42,6 +42,10 @@ class Parser(Protocol):
         """What was left out, for the user."""
         return []
 
+    def header(self) -> list[bytes]:
+        """Lines without rows that let a new parser go on where this one is."""
+        return []
+
 
 def lines_of(path: Any, encoding: str = "utf-8", step: str = _STEP) -> Iterator[Lines]:
     """A file, decompressed and checked, about a megabyte at a time."""

@@ -93,6 +93,9 @@ class Records(Parser):
         if self._objects is not None:
             self._objects.close()
 
+    def header(self) -> list[bytes]:
+        return [",".join(self._names).encode()] if self._names else []
+
     def _is_row(self, number: int, line: bytes) -> bool:
         if line.startswith(_BEGINNINGS):
             names = line.decode("utf-8", "replace").split(",")

@@ -64,8 +64,9 @@ class Objects(Parser):
         return Rows(cells, np.asarray(numbers, dtype=np.int64))
 
     def close(self) -> None:
-        if self._left.strip():
-            raise DataError(f"the file is cut off here: {self._left[:60]!r}", where=f"{self.name}, line {self._line}")
+        left, self._left = self._left, ""
+        if left.strip():
+            raise DataError(f"the file is cut off here: {left[:60]!r}", where=f"{self.name}, line {self._line}")
 
     def _objects(self, text: str) -> Iterator[tuple[int, Any]]:
         """(line, value) of every whole value in `text`; what is left of it waits for the next lines."""

@@ -254,6 +254,21 @@ class Live:
         """What was skipped or taken as missing so far."""
         return [*self._parser.notes(), *_missing(self._check)]
 
+    def end(self) -> None:
+        """No line belongs to those before it. DataError where something of them is left over; it is dropped."""
+        self._parser.close()
+
+    def state(self) -> dict[str, Any]:
+        """What the rows to come need of the lines before them: arrays, and JSON."""
+        count = {} if self._count is None else {f"count.{k}": v for k, v in self._count.state().items()}
+        return {"header": [line.decode("utf-8", "replace") for line in self._parser.header()], **count}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken; a state with nothing but a header is that of a log that begins."""
+        self._parser.feed(Lines(1, [line.encode() for line in state["header"]]))
+        if self._count is not None and "count.sizes" in state:
+            self._count.restore({k.removeprefix("count."): v for k, v in state.items() if k.startswith("count.")})
+
     def feed(self, lines: Sequence[bytes]) -> pd.DataFrame:
         """The rows of the next lines, with an index that goes on; an empty frame where they hold none."""
         piece = Lines(self._line, lines)
@@ -263,7 +278,7 @@ class Live:
             return pd.DataFrame(index=pd.RangeIndex(self._start, self._start))
         found = _File(complete=set())
         values = self._source._canonical(rows, self._check)
-        self._source._look(rows, values, self._check, found, None)
+        self._source._look(rows, values, self._check, found, rows.cells.keys() - self._source._taken())
         if self._count:
             values["request_count"] = self._count.add(_texts(values["src_ip"]), values["ts_start"])
         names = self._source._names(self._check.name, found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,22 @@ class RequestCount:
             if source is not None and time == time:
                 out[at] = self._one(source, time)
         return out
+
+    def state(self) -> dict[str, Any]:
+        """What is remembered, as arrays and JSON: a count that is `restore`d from it goes on as this one does."""
+        sizes = np.array([len(times) for times in self._times.values()], dtype=np.int64)
+        times = np.concatenate([np.array(times) for times in self._times.values()]) if len(sizes) else np.zeros(0)
+        latest = self._latest if np.isfinite(self._latest) else None
+        return {"sources": np.array(list(self._times), dtype=np.str_), "sizes": sizes, "times": times,
+                "latest": latest, "late": self._late, "rows": self._rows}  # fmt: skip
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        cut = np.split(state["times"], np.cumsum(state["sizes"])[:-1]) if len(state["sizes"]) else []
+        self._begin(-np.inf if state["latest"] is None else float(state["latest"]))
+        for source, times in zip(state["sources"], cut, strict=True):
+            self._times[str(source)] = array("d", times.tolist())
+        self._late, self._rows = int(state["late"]), int(state["rows"])
 
     def _begin(self, latest: float = -np.inf) -> None:
         self._times: dict[str, array[float]] = {}

@@ -71,6 +71,10 @@ class ConnLog(Parser):
         self._objects: Objects | None = None
         self._separator, self._absent = "\t", ["-", "(empty)"]
         self._names: list[str] = []
+        self._head: dict[str, bytes] = {}
+
+    def header(self) -> list[bytes]:
+        return list(self._head.values())
 
     def feed(self, lines: Lines) -> Rows | None:
         if not self._names and self._objects is None:
@@ -116,6 +120,9 @@ class ConnLog(Parser):
 
     def _header(self, number: int, line: str) -> None:
         where = f"{self.name}, line {number}"
+        sign = line.split(self._separator if not line.startswith("#separator") else " ", 1)[0]
+        if sign in ("#separator", "#path", "#unset_field", "#empty_field", "#fields"):
+            self._head[sign] = line.encode()
         if line.startswith("#separator"):
             self._separator = _ESCAPE.sub(lambda m: chr(int(m[1], 16)), line.removeprefix("#separator").strip(" "))
             if len(self._separator) != 1 or not self._separator.isascii() or self._separator in "\r\n\0":

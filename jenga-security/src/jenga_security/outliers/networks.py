@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from jenga_core.contracts import Backbone, Features
+from jenga_core.errors import UserError
 
 from .config import AutoencoderConfig, BiasFreeConfig
 
-MOST = 256  # places of a category
+MOST = 256  # numbers that a category is coded by
+LARGEST = 65_536  # places of a category
 
 
 class Encoding(nn.Module):
@@ -26,18 +28,32 @@ class Encoding(nn.Module):
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = [min(int(size), MOST) for size in facts["categories"]]
-        self.width = (int(facts["numbers"]) + sum(self.sizes)) * (3 if "length" in facts else 1)
+        sizes = [int(size) for size in facts["categories"]]
+        if max(sizes, default=0) > LARGEST:
+            raise UserError(
+                f"a category of {max(sizes):,} places is too wide for a detector without labels",
+                next=f"give the processor fewer `buckets`, at most {LARGEST:,}, or leave the column out",
+            )
+        for at, size in enumerate(sizes):
+            self.register_buffer(f"codes_{at}", _codes(size), persistent=False)
+        self.categories = len(sizes)
+        self.width = (int(facts["numbers"]) + sum(min(size, MOST) for size in sizes)) * (3 if "length" in facts else 1)
 
     def forward(self, data: Mapping[str, Tensor]) -> Tensor:
         """numbers [B, F] and categories [B, C]; of windows [B, T, F], [B, T, C] and mask bool [B, T], newest row last."""
         numbers, categories = data["numbers"], data["categories"]
         coded = [
-            nn.functional.one_hot(categories[..., at] % size, size).to(numbers.dtype) - 1 / size
-            for at, size in enumerate(self.sizes)
+            nn.functional.embedding(categories[..., at], self.get_buffer(f"codes_{at}"))
+            for at in range(self.categories)
         ]
         rows = torch.cat([numbers, *coded], dim=-1)
         return _summary(rows, data["mask"]) if "mask" in data else rows
+
+
+def _codes(size: int) -> Tensor:
+    """[size, at most MOST]: one-hot less the mean, so that each row sums to zero."""
+    places = min(size, MOST)
+    return torch.eye(places)[torch.arange(size) % places] - 1 / places
 
 
 def _summary(rows: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,64 @@
+"""Delimited text as it grows: whole lines -> rows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from ..cells import Seen, column, frame, look
+from ..contracts import Live
+from ..errors import DataError
+from .source_config import CsvConfig
+
+
+class LiveCsv(Live):
+    """The first line holds the names unless the config gives them; where it comes again, a new log has begun."""
+
+    def __init__(self, config: CsvConfig, absent: Sequence[str], blank: Sequence[str], delimiter: str) -> None:
+        self.config, self._absent, self._blank, self._delimiter = config, absent, blank, delimiter
+        self._header: bytes | None = None
+        self._names = list(config.names or [])
+
+    def feed(self, lines: Sequence[bytes]) -> pd.DataFrame:
+        lines = [line.removesuffix(b"\r") for line in lines]
+        lines = [line for line in lines if line]
+        if self._header is None and lines and self.config.header:
+            self._names = self._names or self._cells(lines[:1], None).column_names
+            self._header = lines[0]
+        rows = [line for line in lines if line != self._header]
+        if not rows:
+            return pd.DataFrame()
+        if not self._names:
+            self._names = [f"column_{at + 1}" for at in range(self._cells(rows[:1], None).num_columns)]
+        table = self._cells(rows, self._names)
+        if table.num_rows != len(rows):
+            raise DataError("a quote is opened and not closed")
+        cells = {name: table[name].combine_chunks() for name in self._names}
+        made = {
+            n: column(c, look(c, Seen(), self._absent).settled(), self._absent, self._blank) for n, c in cells.items()
+        }
+        return frame(made, 0, len(rows))
+
+    def state(self) -> dict[str, Any]:
+        return {"header": [] if self._header is None else [self._header.decode(self.config.encoding)]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.feed([line.encode(self.config.encoding) for line in state["header"]])
+
+    def _cells(self, lines: Sequence[bytes], names: list[str] | None) -> pa.Table:
+        """All cells as text. `names` None: the first line names them."""
+        data = b"\n".join(lines).decode(self.config.encoding, "replace").encode() + b"\n"
+        try:
+            return csv.read_csv(
+                io.BytesIO(data),
+                csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+                csv.ParseOptions(delimiter=self._delimiter, quote_char=self.config.quote or False),
+                csv.ConvertOptions(column_types=dict.fromkeys(names or [], pa.string()), strings_can_be_null=False),
+            )
+        except pa.ArrowInvalid as error:
+            raise DataError(str(error).splitlines()[0]) from None

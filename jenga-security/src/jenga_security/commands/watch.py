@@ -1,0 +1,64 @@
+"""`jenga watch`: a model over a log that is being written."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jenga_core.commands.single import single
+
+POLL = 0.02  # seconds between looks at a log that has nothing new
+
+
+class Format(StrEnum):
+    ECS = "ecs"
+    OCSF = "ocsf"
+    CEF = "cef"
+
+
+def watch(
+    model: Annotated[Path, typer.Argument(help="A run's folder.")],
+    log: Annotated[Path, typer.Argument(help="A log that is being written; read by the source of the model's table.")],
+    output: Annotated[Path, typer.Option(help="File of the alerts, one a line; added to.")],
+    format: Annotated[Format, typer.Option(help="How an alert is written.")] = Format.ECS,
+    from_start: Annotated[
+        bool, typer.Option(help="Begin with the log's first line; default: with the next one.")
+    ] = False,
+    once: Annotated[bool, typer.Option(help="Stop at the log's end.")] = False,
+    table: Annotated[str | None, typer.Option(help="Which of the model's tables the log is like.")] = None,
+) -> None:
+    """Alerts for the rows of a log, as they are written.
+
+    Through rotation, truncation, bad lines, and stops of this program: the same command goes on where it was stopped,
+    without an alert lost or written twice.
+
+    Example: jenga watch runs/soc/first /var/log/zeek/conn.log --output alerts.jsonl --format ocsf
+    """
+    import torch
+
+    from jenga_core import inference
+    from jenga_core.tables import open_source
+
+    from ..watch.watcher import Watcher
+
+    torch.set_num_threads(1)
+    predictor = inference.load(model)
+    source = open_source(log, predictor.registry, predictor.source(str(log), table))
+    watcher = Watcher(predictor, log, output, source, table=table, form=format.value,
+                      tell=lambda text: typer.echo(text, err=True))  # fmt: skip
+    watcher.start(from_start=from_start)
+    typer.echo(f"watching {log}, alerts go to {output}", err=True)
+    try:
+        while watcher.step() or not once:
+            time.sleep(POLL if not once else 0)
+    finally:
+        watcher.close()
+        done = watcher.progress
+        typer.echo(f"{done.rows:,} rows, {done.alerts:,} alerts, {done.bad:,} lines left out", err=True)
+
+
+watch_app = single(watch)

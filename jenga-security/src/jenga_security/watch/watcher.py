@@ -1,0 +1,206 @@
+"""The watch: lines in, alerts out, batch after batch."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jenga_core.contracts import Source
+from jenga_core.errors import UserError
+from jenga_core.files import sha256
+from jenga_core.following import Following
+from jenga_core.inference import Predictor
+
+from .formats import FORMATS, Alert
+from .journal import Journal, Memory, Progress
+from .rows import Reader, Scorer
+from .tail import Tail
+
+BATCH = 2_048  # lines that are read and predicted together at most: what an alert may have to wait for
+SHOWN = 5  # bad lines that are told in full
+EVERY = 60.0  # seconds from one memory to the next: what a start after a stop reads once more
+_HEAD = 1_000  # lines of a log among which its header is looked for
+
+
+class Watcher:
+    """`predictor` over the log at `path`, read by `source`; alerts go to `output`. `start`, then `step` for ever, then `close`.
+
+    Every row of the log that raises an alert has one line in `output`, after any number of kills and restarts: see `journal`.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        path: Path,
+        output: Path,
+        source: Source,
+        *,
+        table: str | None = None,
+        form: str = "ecs",
+        tell: Callable[[str], None] = print,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.predictor, self.path, self.source, self.tell, self.clock = predictor, path, source, tell, clock
+        self.table, self.form = predictor.table_of(table), form
+        self._tasks = alerting_tasks(predictor, self.table)
+        self._model = sha256(predictor.folder / "manifest.json")
+        contract = {"model": self._model, "log": str(path.resolve()), "format": form, "table": self.table}
+        self._name = "\n".join(contract.values())
+        self.journal = Journal(output, contract)
+        self.live = source.live(str(path))
+        self.scorer = Scorer(Following(predictor, self.table), self._refused)
+        self.progress, self._lost, self._remembered = Progress(), 0, 0.0
+
+    def start(self, *, from_start: bool = False) -> None:
+        """Go on where an earlier watch stopped; else begin at the log's end, or (`from_start`) at its beginning."""
+        memory, self.progress = self.journal.open()
+        if memory is None:
+            self._tail = Tail(self.path, end=not from_start)
+            self.live.restore(self._header())
+            self.progress = Progress(self._tail.position)
+        else:
+            self._resume(memory)
+        self._told()
+        self._remember()
+
+    def step(self) -> int:
+        """Read what has come, at most `BATCH` lines, and write its alerts. Returns the number of lines."""
+        lines = self._tail.read(BATCH)
+        if lines:
+            seen, begin = self.clock(), self.progress.rows
+            texts = [self._said(alert) for frame in self._frames(lines) for alert in self._alerts(frame, seen)]
+            self.progress = replace(
+                self.progress,
+                position=self._tail.position,
+                lines=self.progress.lines + len(lines),
+                alerts=self.progress.alerts + len(texts),
+                size=self.progress.size + sum(len(text.encode()) + 1 for text in texts),
+            )
+            assert self.progress.rows >= begin
+            self.journal.write(texts, self.progress)
+        self._told()
+        if time.monotonic() - self._remembered > EVERY:
+            self._remember()
+        return len(lines)
+
+    def close(self) -> None:
+        """After this a start reads nothing twice."""
+        self._remember()
+        self._tail.close()
+        self.journal.close()
+
+    # ------------------------------------------------------------------ going on
+
+    def _resume(self, memory: Memory) -> None:
+        """Lines from the memory to the progress are read again, for what later rows need of them; they raise no alert."""
+        self.live.restore(memory.live)
+        if memory.before is not None:
+            self.scorer.following.before = memory.before
+        self._tail = Tail(self.path, memory.progress.position)
+        missing = self.progress.lines - memory.progress.lines
+        reader = Reader(self.live, lambda line, why: None)
+        while missing and (lines := self._tail.read(min(missing, BATCH))):
+            missing -= len(lines)
+            for frame in reader.rows(lines):
+                self.scorer.skip(frame)
+        if missing:
+            self.tell(
+                f"{missing:,} lines that were read before the stop are gone: counts and windows begin without them"
+            )
+            self._tail = Tail(self.path, self.progress.position)
+
+    def _remember(self) -> None:
+        before = self.scorer.following.before
+        self.journal.remember(Memory(self.progress, self.live.state(), before))
+        self.journal.write([], self.progress)
+        self._remembered = time.monotonic()
+
+    def _header(self) -> dict[str, Any]:
+        """Of the log as it is, for a watch that does not begin at its beginning."""
+        probe, head = self.source.live(str(self.path)), Tail(self.path)
+        Reader(probe, lambda line, why: None).rows(head.read(_HEAD))
+        head.close()
+        return {"header": probe.state()["header"]}
+
+    # ------------------------------------------------------------------ one batch
+
+    def _frames(self, lines: list[bytes]) -> Iterator[pd.DataFrame]:
+        """Frames whose index counts all rows of the watch."""
+        for frame in Reader(self.live, self._refused).rows(lines):
+            begin = self.progress.rows
+            self.progress = replace(self.progress, rows=begin + len(frame))
+            yield frame.set_axis(pd.RangeIndex(begin, begin + len(frame)))
+
+    def _alerts(self, frame: pd.DataFrame, seen: float) -> Iterator[Alert]:
+        for rows, predictions in self.scorer.scored(frame):
+            for task in self._tasks:
+                score, threshold = (_numbers(predictions[f"{task}.{name}"]) for name in ("score", "threshold"))
+                at = np.flatnonzero(score >= threshold)
+                if not len(at):
+                    continue
+                labels = predictions[f"{task}.label"].iloc[at].tolist()
+                flagged = rows.iloc[at]
+                cells = zip(*([plain(v) for v in flagged[name].tolist()] for name in flagged), strict=True)
+                for number, label, each, row in zip(at, labels, cells, flagged.index, strict=True):
+                    known = {str(k): v for k, v in zip(flagged, each, strict=True) if v is not None}
+                    yield Alert(
+                        uid=hashlib.sha256(f"{self._name}\n{row}\n{task}".encode()).hexdigest()[:32],
+                        task=task, label=str(label), score=float(score[number]), threshold=float(threshold[number]),
+                        time=_moment(known, seen), seen=seen, model=self.predictor.folder.name, log=str(self.path),
+                        row=known,
+                    )  # fmt: skip
+
+    def _said(self, alert: Alert) -> str:
+        return FORMATS[self.form](alert)
+
+    def _refused(self, what: str, why: str) -> None:
+        self.progress = replace(self.progress, bad=self.progress.bad + 1)
+        if self.progress.bad <= SHOWN:
+            self.tell(f"left out: {why}: {what}" + (" (more are only counted)" if self.progress.bad == SHOWN else ""))
+
+    def _told(self) -> None:
+        if self._tail.lost > self._lost:
+            self._lost = self._tail.lost
+            self.tell("the log was emptied or taken away before its end was read; what was there is lost")
+
+
+def alerting_tasks(predictor: Predictor, table: str) -> list[str]:
+    """The tasks of a table whose predictions have a label, a score and a threshold. UserError where there is none."""
+    have = {name for name, _ in predictor.columns[table]["outputs"]}
+    found = [
+        name
+        for name in predictor.config.tasks_of(table)
+        if {f"{name}.label", f"{name}.score", f"{name}.threshold"} <= have
+    ]
+    if not found:
+        raise UserError("no task of this model gives a score and a threshold", where=str(predictor.folder),
+                        next="train one with security/anomaly")  # fmt: skip
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A cell as JSON can say it; None where it is missing. Infinite numbers are text."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return None if math.isnan(value) else value if math.isfinite(value) else str(value)
+    return value if isinstance(value, str | int | bool | list | dict) else str(value)
+
+
+def _numbers(values: pd.Series) -> np.ndarray[Any, Any]:
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _moment(row: Mapping[str, Any], seen: float) -> float:
+    found = row.get("ts_start")
+    return float(found) if isinstance(found, int | float) else seen

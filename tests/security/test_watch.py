@@ -1,0 +1,263 @@
+"""`jenga watch`: the alerts of a log, each once, whatever stops the watch and whatever is in the log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import flow_formats
+import jenga_core
+from jenga_core.api import SourceSpec
+from jenga_core.errors import DataError, UserError
+from jenga_core.registry import Registry
+from jenga_security.flows.windows import RequestCount
+from jenga_security.watch import watcher as module
+from jenga_security.watch.watcher import Watcher
+
+COLUMNS = ["port", "protocol", "duration", "request_count", "bytes_sent", "bytes_received"]
+QUICK = {"epochs": 10, "learning_rate": 0.01, "bootstrap": 0, "baselines": False}
+
+
+def source(kind: str, **options):
+    registry = Registry.discover()
+    return registry.factory(kind, SourceSpec)(registry.config_class(kind, SourceSpec)(kind=kind, **options))
+
+
+def train(folder: Path, frame: pd.DataFrame, columns: list[str], processor: dict, backbone: str):
+    config = {
+        "data": {
+            "flows": {
+                "source": "security/zeek-conn",
+                "split": {"by": "time", "column": "ts_start", "validation": 0.2, "test": 0.0},
+            }
+        },
+        "inputs": {"flow": {"columns": columns, "processor": processor}},
+        "backbones": {"net": {"kind": backbone, "width": 16}},
+        "tasks": {
+            "threat": {
+                "kind": "security/anomaly",
+                "target": "label",
+                "normal": "benign",
+            }
+        },
+        "train": QUICK,
+    }
+    jenga_core.train(config, data=frame, output=folder, quiet=True, report=False)
+    return jenga_core.load(folder)
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    return flow_formats.zeek_tsv(flow_formats.sample(300), close=False).splitlines()
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory, lines) -> pd.DataFrame:
+    path = tmp_path_factory.mktemp("log") / "conn.log"
+    path.write_text("\n".join(lines) + "\n")
+    frame = pd.concat(source("security/zeek-conn").tables(path, batch_rows=1000))
+    return frame.assign(label=np.where(frame["port"] == 443, "attack", "benign"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, labelled):
+    return train(
+        tmp_path_factory.mktemp("model") / "run", labelled, COLUMNS, {"kind": "security/table"}, "security/tabular-mlp"
+    )
+
+
+@pytest.fixture(scope="module")
+def windowed(tmp_path_factory, labelled):
+    processor = {"kind": "security/window", "group": "src_ip", "time": "ts_start", "length": 5}
+    return train(
+        tmp_path_factory.mktemp("windows") / "run",
+        labelled,
+        [*COLUMNS, "src_ip", "ts_start"],
+        processor,
+        "security/gru",
+    )
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 16)
+
+
+def watching(predictor, log: Path, output: Path, **more) -> tuple[Watcher, list[str]]:
+    told: list[str] = []
+    made = Watcher(predictor, log, output, source("security/zeek-conn"), tell=told.append, clock=lambda: 1.8e9, **more)
+    made.start(from_start=True)
+    return made, told
+
+
+def drain(watch: Watcher) -> None:
+    while watch.step():
+        pass
+
+
+def whole(predictor, log: Path, output: Path, **more) -> bytes:
+    watch, told = watching(predictor, log, output, **more)
+    drain(watch)
+    watch.close()
+    assert not told
+    return output.read_bytes()
+
+
+def test_alerts_are_the_rows_that_predict_flags(model, lines, tmp_path):
+    log = tmp_path / "conn.log"
+    log.write_text("\n".join(lines) + "\n")
+    found = [json.loads(line) for line in whole(model, log, tmp_path / "alerts").splitlines()]
+    rows = model.read(log)
+    predicted = model.predict(rows)
+    flagged = rows[predicted["threat.label"] == "attack"]
+    assert 0 < len(flagged) < len(rows)
+    assert [alert["jenga"]["row"]["uid"] for alert in found] == flagged["uid"].tolist()
+    want = predicted["threat.score"][flagged.index]
+    np.testing.assert_allclose([alert["jenga"]["score"] for alert in found], want, rtol=1e-5)
+    assert [a["jenga"]["row"]["request_count"] for a in found] == flagged["request_count"].tolist()
+    assert len({alert["event"]["id"] for alert in found}) == len(found)
+
+
+@pytest.mark.parametrize("kind", ["model", "windowed"])
+def test_a_watch_that_is_killed_at_any_batch_writes_what_one_that_is_not_does(kind, lines, tmp_path, request):
+    predictor = request.getfixturevalue(kind)
+    log = tmp_path / "conn.log"
+    log.write_text("\n".join(lines) + "\n")
+    want = whole(predictor, log, tmp_path / "once")
+    assert want
+    for steps in (1, 3, 7):
+        output = tmp_path / f"again-{steps}"
+        for _ in range(40):
+            watch, told = watching(predictor, log, output)
+            assert not told
+            done = [watch.step() for _ in range(steps)]
+            if not done[-1]:
+                break  # without `close`: what a kill leaves
+            with output.open("ab") as file:
+                file.write(b'{"half an alert')  # written, and killed before `position` was
+        assert output.read_bytes() == want
+
+
+def test_alerts_that_a_failing_machine_lost_are_raised_again(model, lines, tmp_path):
+    log, output = tmp_path / "conn.log", tmp_path / "alerts"
+    log.write_text("\n".join(lines) + "\n")
+    want = whole(model, log, tmp_path / "once")
+    watch, _ = watching(model, log, output)
+    for _ in range(9):
+        watch.step()
+    output.write_bytes(b"")  # never reached the disk, while `position` did
+    watch, _ = watching(model, log, output)
+    drain(watch)
+    assert output.read_bytes() == want
+
+
+def test_a_watch_goes_on_over_a_rotation_while_it_was_stopped(model, lines, tmp_path):
+    log, output = tmp_path / "conn.log", tmp_path / "alerts"
+    log.write_text("\n".join(lines) + "\n")
+    want = whole(model, log, tmp_path / "once")
+    log.write_text("\n".join(lines[:150]) + "\n")
+    watch, _ = watching(model, log, output)
+    for _ in range(3):
+        watch.step()
+    log.rename(tmp_path / "conn.log.1")
+    log.write_text("\n".join([*lines[:6], *lines[150:]]) + "\n")
+    watch, told = watching(model, log, output)
+    drain(watch)
+    assert not told
+    assert [_row(line) for line in output.read_bytes().splitlines()] == [_row(line) for line in want.splitlines()]
+
+
+def _row(line: bytes) -> dict:
+    return json.loads(line)["jenga"]["row"]
+
+
+@pytest.mark.parametrize("bad", ["x\ty", "", "\t".join(["1767225601.0", *["no"] * 12]), "\x00\xff", "#close"])
+def test_a_bad_line_is_counted_and_its_neighbours_stay(model, lines, tmp_path, bad):
+    log = tmp_path / "conn.log"
+    log.write_text("\n".join([*lines[:100], bad, *lines[100:]]) + "\n")
+    watch, told = watching(model, log, tmp_path / "alerts")
+    drain(watch)
+    assert watch.progress.rows == 300
+    assert watch.progress.bad == len(told) == (0 if bad in ("", "#close") else 1)
+
+
+def test_a_port_that_cannot_be_is_one_bad_line(model, lines, tmp_path):
+    log = tmp_path / "conn.log"
+    wrong = lines[50].replace("\t443\t", "\t70000\t").replace("\t53\t", "\t70000\t")
+    log.write_text("\n".join([*lines[:50], wrong, *lines[51:]]) + "\n")
+    watch, told = watching(model, log, tmp_path / "alerts")
+    drain(watch)
+    assert (watch.progress.rows, watch.progress.bad) == (299, 1)
+    assert "70000" in told[0]
+
+
+def test_from_the_end_the_header_is_known(model, lines, tmp_path):
+    log, output = tmp_path / "conn.log", tmp_path / "alerts"
+    log.write_text("\n".join(lines[:100]) + "\n")
+    watch = Watcher(model, log, output, source("security/zeek-conn"), tell=pytest.fail)
+    watch.start()
+    assert watch.step() == 0
+    with log.open("a") as file:
+        file.write("\n".join(lines[100:110]) + "\n")
+    drain(watch)
+    assert watch.progress.rows == 10
+
+
+def test_another_watch_is_refused(model, lines, tmp_path):
+    log, output = tmp_path / "conn.log", tmp_path / "alerts"
+    log.write_text("\n".join(lines) + "\n")
+    whole(model, log, output)
+    with pytest.raises(UserError, match="another format"):
+        watching(model, log, output, form="cef")
+    (tmp_path / "mine").write_text("something else\n")
+    with pytest.raises(UserError, match="is there"):
+        watching(model, log, tmp_path / "mine")
+    output.unlink()
+    with pytest.raises(DataError, match="had written"):
+        watching(model, log, output)
+
+
+def test_a_log_without_the_columns_of_the_model_is_an_error(model, tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"x": 1}\n')
+    watch = Watcher(model, log, tmp_path / "alerts", source("core/jsonl"), tell=pytest.fail)
+    watch.start(from_start=True)
+    with pytest.raises(DataError, match="none of the columns"):
+        watch.step()
+
+
+@pytest.mark.parametrize("kind", ["core/csv", "core/jsonl"])
+def test_csv_and_json_lines_are_followed(model, labelled, tmp_path, kind):
+    rows = labelled[COLUMNS]
+    text = rows.to_csv(index=False) if kind == "core/csv" else rows.to_json(orient="records", lines=True)
+    log, output = tmp_path / "log", tmp_path / "alerts"
+    pieces = text.splitlines(keepends=True)
+    bad = "only one cell\n" if kind == "core/csv" else "{\n"
+    log.write_text("".join([*pieces[:40], bad, *pieces[40:]]))
+    told: list[str] = []
+    for _ in range(60):
+        watch = Watcher(model, log, output, source(kind), tell=told.append)
+        watch.start(from_start=True)
+        if not watch.step():
+            break
+    assert watch.progress.rows == 300
+    assert watch.progress.bad == 1
+    assert watch.progress.alerts == int((model.predict(rows)["threat.label"] == "attack").sum())
+
+
+def test_counts_go_on_after_state_and_restore():
+    rng = np.random.default_rng(0)
+    sources, times = [f"10.0.0.{n}" for n in rng.integers(0, 5, 400)], np.cumsum(rng.exponential(5, 400))
+    whole = RequestCount().add(sources, times)
+    first = RequestCount()
+    found = first.add(sources[:150], times[:150])
+    second = RequestCount()
+    second.restore(first.state())
+    assert np.array_equal(np.append(found, second.add(sources[150:], times[150:])), whole)
+    empty = RequestCount()
+    empty.restore(RequestCount().state())
+    assert np.array_equal(empty.add(sources, times), whole)
