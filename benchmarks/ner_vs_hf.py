@@ -120,9 +120,13 @@ def ours(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: in
         clock = Clock()
         predictor.predict(texts)
         predicted = clock.rates(len(texts))
-    scores = {judgement.task: judgement.scores for judgement in run.judgements}
-    intent = scores["intent"]["accuracy"].value if chosen.intent else float("nan")
-    return Side(scores["tags"]["f1"].value, intent, rates, predicted)
+    judged = {judgement.task: judgement for judgement in run.judgements}
+    intent = float("nan")
+    if (
+        chosen.intent
+    ):  # rows with an intent that training rows lack are not judged: here they count as wrong, as for the peer
+        intent = judged["intent"].scores["accuracy"].value * judged["intent"].rows / len(frames["test"])
+    return Side(judged["tags"].scores["f1"].value, intent, rates, predicted)
 
 
 # ------------------------------------------------------------------ hugging face
@@ -133,11 +137,13 @@ class Tokenized(torch.utils.data.Dataset):
 
     def __init__(self, tokenizer: Any, frame: pd.DataFrame, tags: Sequence[str], intents: Sequence[str]) -> None:
         found = tokenizer(frame["tokens"].tolist(), is_split_into_words=True, truncation=True, max_length=LENGTH)
-        self.rows = []
+        self.rows: list[dict[str, Any]] = []
+        self.first: list[list[int]] = []  # places of first sub-words
         for at, words in enumerate(frame["tags"]):
             ids = found.word_ids(at)
             first = [w is not None and w != before for w, before in zip(ids, [None, *ids], strict=False)]
             labels = [_number(tags, words[w]) if new else -100 for w, new in zip(ids, first, strict=True)]
+            self.first.append([place for place, new in enumerate(first) if new])
             row = {**{key: column[at] for key, column in found.items()}, "labels": labels}
             if intents:
                 row["intent"] = _number(intents, frame["intent"].iloc[at])
@@ -204,14 +210,10 @@ def theirs(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: 
         scores = trainer.predict(rows["test"]).predictions
         predicted = clock.rates(len(rows["test"]))
     scores, decided = scores if intents else (scores, None)
-    guess = [
-        [tags[k] for k, label in zip(row.argmax(-1), given["labels"], strict=False) if label != -100]
-        for row, given in zip(scores, rows["test"].rows, strict=True)
-    ]
-    truth = [
-        [tag for tag in row if tag in tags][: len(found)]
-        for row, found in zip(frames["test"]["tags"], guess, strict=True)
-    ]
+    truth, guess = frames["test"]["tags"].tolist(), []
+    for row, first, words in zip(scores, rows["test"].first, truth, strict=True):
+        said = [tags[k] for k in row.argmax(-1)[first]]
+        guess.append(said + ["O"] * (len(words) - len(said)))  # words behind the cut
     f1 = f1_score(truth, guess, mode="strict", scheme=IOB2, zero_division=0)
     if decided is None:
         predicted = _pipeline(model, tokenizer, frames["test"]["text"].tolist())
