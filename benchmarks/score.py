@@ -150,7 +150,7 @@ def by_hand(model: Path, source: Path, target: Path, threads: int) -> float:
         if c["kind"] == "numbers"
     ]
     words = [(c["name"], pa.array(c["names"])) for c in fitted if c["kind"] == "categories"]
-    names, threshold = task["labels"]["words"], np.float32(task["threshold"])
+    names, threshold = task["labels"]["words"], np.float32(task["alerts"]["threshold"])
     begin = time.perf_counter()
     writer, file = None, parquet.ParquetFile(source)
     for batch in file.iter_batches(batch_size=32_768):
