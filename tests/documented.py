@@ -32,7 +32,7 @@ from jenga_core.registry import Registry
 
 ROWS = "2000"
 LANGUAGES = ("bash", "python", "yaml", "text")
-OURS = ("jenga-core", "jenga-security")  # installed already
+OURS = ("jenga-core", "jenga-security", "jenga-text")  # installed already
 PROGRAMS = ("python", "torchrun", "pytest")
 _FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w.-]+\.(?:py|yaml))")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
+import struct
 from datetime import UTC, datetime
 from typing import Any
 
@@ -144,6 +146,52 @@ def cicids(flows: list[dict[str, Any]]) -> str:
         for at, f in enumerate(flows)
     ]
     return "\n".join([head, *rows]) + "\n"
+
+
+def pcap(flows: list[dict[str, Any]]) -> bytes:
+    """Ethernet frames of IPv4 and IPv6, of the flows' packets and bytes at the layer ip, spread evenly over the duration."""
+    packets = []
+    for f in flows:
+        ways = [
+            ("src", "dst", f["packets_sent"], f["bytes_sent"]),
+            ("dst", "src", f["packets_received"], f["bytes_received"]),
+        ]
+        for way, (source, target, count, size) in enumerate(ways):
+            for at in range(count):
+                share = at / max(1, count - 1) if way == 0 else 0.5
+                length = size // count + (size % count if at == 0 else 0)
+                ports = [f["src_port"], f["port"]] if source == "src" else [f["port"], f["src_port"]]
+                when = f["ts_start"] + share * (f["duration"] or 0)
+                packets.append(
+                    (when, way, at, _frame(f[f"{source}_ip"], f[f"{target}_ip"], ports, f["protocol"], length))
+                )
+    packets.sort(key=lambda packet: packet[:3])
+    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
+    for when, _, _, frame in packets:
+        micro = round(when * 1e6)
+        out.append(struct.pack("<IIII", micro // 10**6, micro % 10**6, len(frame), len(frame)) + frame)
+    return b"".join(out)
+
+
+def _frame(source: str, target: str, ports: list[int], protocol: int, length: int) -> bytes:
+    """`length`: of the IP packet."""
+    addresses = [ipaddress.ip_address(a) for a in (source, target)]
+    six = any(a.version == 6 for a in addresses)
+    packed = b"".join(
+        ipaddress.IPv6Address(f"2001:db8:4::{a}").packed if six and a.version == 4 else a.packed for a in addresses
+    )
+    header = 40 if six else 20
+    rest = length - header
+    if protocol == 6:
+        segment = struct.pack(">HHIIBBHHH", *ports, 1, 1, 5 << 4, 16, 8192, 0, 0)
+    else:
+        segment = struct.pack(">HHHH", *ports, rest, 0)
+    segment += bytes(rest - len(segment))
+    if six:
+        head = struct.pack(">IHBB", 6 << 28, rest, protocol, 64) + packed
+    else:
+        head = struct.pack(">BBHHHBBH", 0x45, 0, length, 0, 0, 64, protocol, 0) + packed
+    return b"\1" * 6 + b"\2" * 6 + struct.pack(">H", 0x86DD if six else 0x0800) + head + segment
 
 
 def nsl_kdd(count: int = 14) -> str:

@@ -64,3 +64,5 @@ def test_two_processes_judge_what_one_judges(both: tuple[dict, dict, Path]) -> N
     for a, b in zip(one["judgements"], two["judgements"], strict=True):
         assert a["rows"] == b["rows"]
         assert a["scores"].keys() == b["scores"].keys()
+        for metric, (value, *_) in a["scores"].items():
+            assert b["scores"][metric][0] == pytest.approx(value, rel=1e-4, abs=1e-5), metric

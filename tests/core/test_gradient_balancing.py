@@ -13,11 +13,13 @@ import torch
 
 import jenga_core
 import toys
+from jenga_core.agreement import agreement
 from jenga_core.builtin import gramian
 from jenga_core.builtin.balancing_config import GradnormBalancingConfig
 from jenga_core.builtin.gradient_balancing import GradnormBalancing
 from jenga_core.builtin.task_gradients import shared_parameters
 from jenga_core.errors import UserError
+from jenga_core.evaluation import mean_of
 from jenga_core.opening import open_run
 from jenga_core.training import Defaults, prepare, train_step
 
@@ -285,6 +287,62 @@ def test_gradnorm_remembers_absent_tasks_and_survives_a_checkpoint() -> None:
     fresh.on_load(run=None, state=json.loads(json.dumps(state)))
     assert (fresh.weights, fresh.first) == (hook.weights, hook.first)
     assert fresh.first == {"a": 3.0, "b": 5.0}
+
+
+# ------------------------------------------------------------------ cosines between tasks
+
+
+def logged(folder: Path, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+@pytest.mark.parametrize("hooks", [[], ["core/mgda-balancing"]], ids=["plain", "balanced"])
+def test_cosines_are_those_of_the_tasks_gradients_over_the_whole_step(tmp_path: Path, hooks: list[str]) -> None:
+    """Measured before anything balances them, whichever hook is listed first."""
+    made = config(*hooks, {"kind": "core/gradient-statistics", "every": 1})
+    one_step(tmp_path / "run", made, ROWS[:20], ROWS[20:])
+    a, b = (flat(g) for g in alone(tmp_path / "alone", ROWS).values())
+    found = logged(tmp_path / "run", "cosines")[0]["between"]
+    assert found == {"label": {"amount": pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-4)}}
+
+
+def test_measuring_changes_nothing(tmp_path: Path) -> None:
+    runs = [
+        jenga_core.train(
+            config(*hooks, epochs=2), data=frame(), output=tmp_path / str(len(hooks)), registry=toys.registry(),
+            quiet=True, report=bool(hooks),
+        )
+        for hooks in ([], [{"kind": "core/gradient-statistics", "every": 4}])
+    ]  # fmt: skip
+    one, two = (run.model.state_dict() for run in runs)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    steps = [line["step"] for line in logged(runs[1].folder, "cosines")]
+    assert steps == list(range(0, runs[1].step, 4))
+    page = (runs[1].folder / "report.html").read_text()
+    assert "Agreement of tasks" in page
+    assert "label and amount" in page
+
+
+def test_one_task_has_nothing_to_agree_with(tmp_path: Path) -> None:
+    made = config({"kind": "core/gradient-statistics", "every": 1})
+    del made["tasks"]["amount"]
+    one_step(tmp_path / "run", made, ROWS[ROWS % 7 != 1])
+    assert not logged(tmp_path / "run", "cosines")
+    assert logged(tmp_path / "run", "gradients")
+
+
+def test_agreement_reads_the_log() -> None:
+    def line(step: int, value: float | None) -> dict[str, Any]:
+        return {"event": "cosines", "step": step, "between": {"a": {"b": value}}}
+
+    history = [line(0, 0.5), line(50, -0.1), {"event": "train", "step": 60}, line(50, 0.1), line(100, None)]
+    (found,) = agreement(history)
+    assert (found.name, found.x.tolist(), found.y.tolist()) == ("a and b", [0, 50], [0.5, 0.1])
+    mean = mean_of(np.array([1.0, 2.0, 3.0]))
+    assert (mean.value, mean.low, mean.high) == pytest.approx((2, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5))
+    assert np.isnan(mean_of(np.array([1.0])).low)
+    assert agreement([]) == []
 
 
 # ------------------------------------------------------------------ what is refused

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from jenga_core.api import hookimpl
+from jenga_core.assembly import Events
 from jenga_core.builtin.balancing import DwaBalancing, FixedBalancing, RandomBalancing, UncertaintyBalancing
 from jenga_core.builtin.balancing_config import (
     DwaBalancingConfig,
@@ -20,7 +22,7 @@ from jenga_core.builtin.balancing_config import (
 )
 from jenga_core.builtin.hooks import EarlyStopping, Ema, GradientStatistics
 from jenga_core.builtin.part_config import EarlyStoppingConfig, EmaConfig, GradientStatisticsConfig
-from jenga_core.errors import UserError
+from jenga_core.errors import PluginError, UserError
 
 
 class Model(nn.Module):
@@ -50,7 +52,7 @@ def make_run(**weights: float) -> Any:
     tasks = {name: SimpleNamespace(weight=weights.get(name, 1.0)) for name in ("a", "b")}
     return SimpleNamespace(
         model=Model(),
-        config=SimpleNamespace(tasks=tasks, train=SimpleNamespace(monitor="loss"), hooks=[], seed=0),
+        config=SimpleNamespace(tasks=tasks, train=SimpleNamespace(monitor="loss"), seed=0),
         directions={"loss": "min", "a.f1": "max"},
         stop=None,
         step=0,
@@ -284,13 +286,6 @@ def test_random_weights_leave_other_terms_alone_and_are_one_on_average():
     assert hook.combine_losses(run=run, losses={"distillation": torch.tensor(5.0)}, share=1.0) == 5
 
 
-def test_two_hooks_that_balance_are_refused():
-    run = make_run()
-    run.config.hooks = [DwaBalancingConfig(kind="core/dwa-balancing"), RandomBalancingConfig(kind="core/random")]
-    with pytest.raises(UserError, match="2 hooks balance the tasks: core/dwa-balancing, core/random"):
-        DwaBalancing(run.config.hooks[0]).on_fit_start(run=run)
-
-
 # ------------------------------------------------------------------ averaged weights
 
 
@@ -394,3 +389,22 @@ def test_no_gradients_no_line():
     run = make_run()
     GradientStatistics(GradientStatisticsConfig(every=1)).on_gradients(run=run)
     assert run.lines == []
+
+
+def test_a_misspelt_event_is_named_with_the_nearest() -> None:
+    class Misspelt:
+        @hookimpl
+        def on_stepp(self, run: Any) -> None: ...
+
+    with pytest.raises(PluginError, match="hook acme/tired: 'on_stepp' is no event of the loop") as error:
+        Events({"acme/tired": Misspelt()})
+    assert error.value.nearest == "on_step"
+
+
+def test_an_argument_that_an_event_does_not_give_is_named() -> None:
+    class Asking:
+        @hookimpl
+        def on_step(self, run: Any, gradients: Any) -> None: ...
+
+    with pytest.raises(PluginError, match=r"hook acme/tired: .*gradients"):
+        Events({"acme/tired": Asking()})

@@ -173,5 +173,5 @@ def test_what_columns_are_worth_on_rows_of_ones_own(tmp_path: Path) -> None:
     assert first.split()[0] == "c"
     assert len(rest) == 4
     line = json.loads(as_json([], found))["importance"]["t"]
-    assert list(line["columns"])[0] == "c"
+    assert next(iter(line["columns"])) == "c"
     assert line["columns"]["c"] == pytest.approx(list(found["t"].columns["c"]))

@@ -182,7 +182,7 @@ def test_of_refuses_a_module_that_is_wrong():
 def test_the_builtin_plugin_registers_what_configurations_name():
     registry = Registry.of()
     assert set(registry.specs(SourceSpec)) == {"core/csv", "core/json", "core/jsonl", "core/parquet"}
-    assert set(registry.specs(TaskSpec)) == {"core/classification", "core/regression"}
+    assert set(registry.specs(TaskSpec)) == {"core/classification", "core/multi-label", "core/regression"}
     assert registry.source_for("a.ndjson") == "core/jsonl"
     assert registry.source_for("a.tsv.gz") == "core/csv"
     for record in registry.records:

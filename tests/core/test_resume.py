@@ -315,6 +315,13 @@ def test_no_whole_checkpoint_at_all_is_an_error(tmp_path: Path, monkeypatch: pyt
         train_here(folder, resume=True)
 
 
+def test_a_first_checkpoint_that_was_never_finished_is_no_checkpoint(tmp_path: Path) -> None:
+    path, said = checkpoint.write(tmp_path, 3, {"step": 3}, keep=2), []
+    path.with_suffix(".json").unlink()
+    assert checkpoint.newest(tmp_path, said.append) is None
+    assert "its checksum was never written" in said[0]
+
+
 def test_a_resume_with_another_config_or_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = interrupted_state(tmp_path, monkeypatch)
     with pytest.raises(UserError, match="configuration differs"):

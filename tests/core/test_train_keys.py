@@ -89,8 +89,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_rows(tmp_path: Path) 
     nothing_but_finite(tmp_path / "run")
 
 
+@pytest.mark.parametrize("clip_norm", [1.0, None])
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip_norm: float | None
 ) -> None:
     def poisoned(self: Any, run: Run, loss: torch.Tensor) -> bool:
         loss.backward()
@@ -99,7 +100,7 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
 
     monkeypatch.setattr(Defaults, "backward", hookimpl(trylast=True)(poisoned))
     with pytest.raises(TrainingError, match=r"the gradient norm of step 1 is not finite .*rows: \[\d+"):
-        trained(tmp_path / "run")
+        trained(tmp_path / "run", clip_norm=clip_norm)
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -246,6 +247,63 @@ def test_a_key_of_the_optimisation_changes_the_weights(tmp_path: Path, change: d
     assert not same_weights(trained(tmp_path / "a", **base), trained(tmp_path / "b", **{**base, **change}))
 
 
+def words_config(**train: Any) -> dict[str, Any]:
+    """One table of texts of 2 to 8 words, one class."""
+    return {
+        "seed": 3,
+        "data": {"rows": {"split": {"validation": 0.2, "test": 0.2}}},
+        "backbones": {"net": "toy/bag"},
+        "inputs": {"x": {"columns": ["text"], "processor": "toy/words"}},
+        "tasks": {"place": {"kind": "core/classification", "target": "place"}},
+        "train": {"epochs": 2, "batch_size": 16, "bootstrap": 0, "baselines": False, **train},
+    }
+
+
+def test_batch_tokens_bounds_what_is_computed_at_once_and_not_what_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    forward = toys.Bag.forward
+
+    def watched(self: toys.Bag, ids: torch.Tensor, mask: torch.Tensor) -> Any:
+        seen.append(ids.numel())
+        return forward(self, ids, mask)
+
+    monkeypatch.setattr(toys.Bag, "forward", watched)
+    whole = trained(tmp_path / "whole", words_config(), toys.words_frame())
+    assert max(seen) > 40
+    seen.clear()
+    parts = trained(tmp_path / "parts", words_config(batch_tokens=40), toys.words_frame())
+    assert max(seen) <= 40
+    assert parts.step == whole.step
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(parts.model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_backbone_may_set_learning_rates_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toys.Dense, "learning_rates", lambda self, default: {"net.0.weight": default / 10})
+    run = trained(tmp_path / "run", epochs=1, learning_rate=0.02)
+    rates = {id(p): group["initial_lr"] for group in run.optimizer.param_groups for p in group["params"]}
+    found = {name: rates[id(parameter)] for name, parameter in run.model.named_parameters()}
+    assert found.pop("backbones._net.net.0.weight") == pytest.approx(0.002)
+    assert set(found.values()) == {0.02}
+
+
+def test_a_backbone_to_which_padding_is_nothing_gets_random_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread: list[list[float]] = [[], []]
+
+    def lengths(self: Any, run: Run, batch: Any) -> None:
+        spread[toys.Bag.pads].append(float(np.ptp(run.data.tables["rows"].lengths()[batch.rows])))
+
+    monkeypatch.setattr(toys.Probe, "on_batch", hookimpl(lengths))
+    for pads in (True, False):
+        monkeypatch.setattr(toys.Bag, "pads", pads)
+        trained(tmp_path / str(pads), {**words_config(batch_size=8), "hooks": ["toy/probe"]}, toys.words_frame())
+    assert np.mean(spread[True]) < np.mean(spread[False]) / 2
+
+
 def test_clip_norm_bounds_the_gradient(tmp_path: Path) -> None:
     config = toys.numbers_config(epochs=1, clip_norm=0.05)
     config["hooks"] = [{"kind": "core/gradient-statistics", "every": 1}]
@@ -356,7 +414,8 @@ def test_every_key_of_the_section_is_spoken_of_here() -> None:
     tested = {
         "epochs", "max_steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip_norm", "schedule",
         "precision", "device", "evaluate", "evaluate_batch_size", "monitor", "deterministic", "log_every", "trackers",
-        "bootstrap", "baselines",
+        "bootstrap", "baselines", "batch_tokens",
+        "explanations",  # test_importance.py
         "sampling",  # test_sampling.py, test_contract.py
         "checkpoint",  # test_resume.py
     }  # fmt: skip

@@ -21,7 +21,8 @@ from jenga_security.examples.network_threats import write
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "jenga-core/README.md", "jenga-security/README.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *(ROOT / f"jenga-{package}" / "README.md" for package in ("core", "security", "text")),
     *sorted(ROOT.glob("examples/**/*.md")),
     *sorted(DOCS.rglob("*.md")),
 ]

@@ -1,6 +1,7 @@
 """Alert rules: the promised rate and its interval, records of held-out scores, budgets by the day."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,10 @@ def test_a_change_that_the_kept_rows_cannot_carry_is_refused():
     with pytest.raises(DataError, match="declare rows_per_day"):
         kept.changed(budget(per_day=2, time="at"))
     with pytest.raises(DataError, match="no budget"):
-        kept.changed(budget(per_day=2, time="at"), rows_per_day=2)
+        replace(kept, rows_per_day=2).changed(budget(per_day=2, time="at"))
+    assert (
+        kept.changed(budget(per_day=2, rows_per_day=20)).threshold == kept.changed(TargetRate(target_fpr=0.1)).threshold
+    )
 
 
 @settings(max_examples=30, deadline=None)

@@ -108,6 +108,7 @@ def test_fresh_rows_with_labels_or_all_normal(folder, tmp_path):
     ("options", "what"),
     [((), "nothing to change"), (("--target-fpr", 0.0001), "at least 9,999"), (("--target-fpr", 2), "less than 1"),
      (("--target-fpr", 0.1, "--threshold", 0.5), "exclude each other"), (("--per-day", 3), "rows a day"),
+     (("--threshold", 0.5, "--rows-per-day", 9), "only with --per-day"),
      (("--threshold", 0.5, "--task", "thread"), "did you mean: threat"), (("--per-day", 9, "--rows-per-day", 3), "no budget")],
 )  # fmt: skip
 def test_what_is_refused_leaves_the_folder_as_it_was(folder, options, what):

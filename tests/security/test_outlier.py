@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 import jenga_core
+from jenga_core.cli import app
 from jenga_core.errors import DataError, JengaError
+from jenga_security.examples.flows import flows
 from jenga_security.outliers.config import OneClassConfig, OutlierConfig
 from jenga_security.outliers.forest import IsolationForest
 from jenga_security.outliers.task import OneClassTask, OutlierTask
@@ -168,7 +171,8 @@ def test_judging_labels_reach_no_loss_and_few_labels_do():
     target, count = few.collate(encoded, np.arange(3), {})
     assert count == 7
     assert float(few.loss({"loss": torch.tensor([1.0, 2.0, 3.0])}, target)) == pytest.approx(3 + 3 / 2.01 + 3)
-    assert few._held_out(y).tolist() == [True, False, True]
+    assert few._told(y).tolist() == [0, 1, 0]
+    assert judge._told(y).tolist() == [0, 0, 0]
 
 
 def test_state_goes_through_json():
@@ -181,7 +185,7 @@ def test_state_goes_through_json():
 
 def test_wrong_options():
     for wrong in ({"labels": "few"}, {"normal": 0}, {"members": []}, {"members": ["isolation", "isolation"]},
-                  {"threshold": 1.0}, {"threshold": {"target_fpr": 0}}):  # fmt: skip
+                  {"threshold": "best_f1"}, {"threshold": {"target_fpr": 0}}):  # fmt: skip
         with pytest.raises(ValidationError):
             OutlierConfig(**wrong)
 
@@ -214,3 +218,68 @@ def test_the_forest_ranks_as_scikit_learns():
     small = IsolationForest()
     small.fit(rows[:3], np.random.default_rng(0))
     assert torch.isfinite(small(torch.from_numpy(rows))).all()
+
+
+def test_the_encoding_of_rows_and_windows():
+    from jenga_security.outliers.networks import MOST, Encoding
+
+    facts = {"numbers": 2, "categories": [3, 10 * MOST]}
+    numbers, codes = torch.randn(4, 5, 2), torch.randint(0, 3, (4, 5, 2))
+    rows = Encoding(facts)
+    flat = rows({"numbers": numbers[:, 0], "categories": codes[:, 0]})
+    assert flat.shape == (4, rows.width) == (4, 2 + 3 + MOST)
+    torch.testing.assert_close(flat[:, 2:].sum(dim=1), torch.zeros(4), atol=1e-5, rtol=0)  # no bias in disguise
+    windows = Encoding({**facts, "length": 5})
+    mask = torch.arange(5) < torch.tensor([5, 3, 1, 2])[:, None]
+    found = windows({"numbers": numbers, "categories": codes, "mask": mask})
+    assert found.shape == (4, windows.width) == (4, 3 * rows.width)
+    torch.testing.assert_close(found[1, :2], numbers[1, 2])  # the newest row
+    torch.testing.assert_close(found[1, rows.width : rows.width + 2], numbers[1, :3].mean(dim=0))
+    torch.testing.assert_close(found[1, 2 * rows.width : 2 * rows.width + 2], numbers[1, :3].std(dim=0, correction=0))
+    assert (found[2, 2 * rows.width :] == 0).all()  # one row does not vary
+
+
+def test_alert_budgets_and_recalibration(run, tmp_path):
+    budget = {"alert_budget": {"per_day": 20, "rows_per_day": 1000}}
+    other = train(tmp_path / "run", table(1500), target="label", threshold=budget)
+    rule = other.data.parts.tasks["odd"].alerts
+    assert rule.rate == 0.02
+    assert rule.normal.rows == 150
+    assert not rule.attacks.rows  # labels only judge
+    assert rule.changed(0.5).threshold == 0.5
+    live = run.data.parts.tasks["odd"]
+    y, known = live.truth(pd.DataFrame({"label": [0, 1, None]}))
+    assert y[:2].tolist() == [0, 1]
+    assert known.tolist() == [True, True, False]
+
+
+@pytest.mark.slow
+def test_a_budget_is_kept_and_changed_and_drift_is_told_without_labels(tmp_path):
+    frame = flows(1500, 3).drop(columns="label")
+    section = {
+        "data": {"flows": {"split": {"validation": 0.3, "test": 0.1}}},
+        "inputs": {"flow": {"exclude": ["started", "host"], "processor": "security/table"}},
+        "backbones": {"net": {"kind": "security/autoencoder", "width": 8}},
+        "tasks": {
+            "odd": {"kind": "security/outlier", "threshold": {"alert_budget": {"per_day": 5, "rows_per_day": 100}}}
+        },
+        "train": {"epochs": 1, "batch_size": 128, "bootstrap": 0, "baselines": False},
+    }
+    folder = jenga_core.train(section, data=frame, output=tmp_path / "run", quiet=True, report=False).folder
+    task = jenga_core.load(folder).parts.tasks["odd"]
+    assert task.alerts.rate == 0.05
+    assert task.drift.normal is None
+    assert task.alerts.normal.rows == 450
+    old = task.alerts.threshold
+    new = flows(600, 4).drop(columns="label")
+    new.to_csv(tmp_path / "new.csv", index=False)
+    for arguments in (["--per-day", "2"], [str(tmp_path / "new.csv")]):
+        result = CliRunner().invoke(app, ["calibrate", str(folder), *arguments])
+        assert result.exit_code == 0, result.output
+    rule = jenga_core.load(folder).parts.tasks["odd"].alerts
+    assert (rule.rate, rule.normal.rows) == (0.02, 600)
+    assert old != rule.threshold
+    assert CliRunner().invoke(app, ["drift", str(folder), str(tmp_path / "new.csv")]).exit_code == 0
+    assert "nothing is labelled normal" in str(
+        CliRunner().invoke(app, ["drift", str(folder), str(tmp_path / "new.csv"), "--normal"]).exception
+    )

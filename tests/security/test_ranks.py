@@ -92,7 +92,7 @@ def test_ranks_need_finite_scores():
 @given(st.integers(1, 200), st.integers(1, 3), st.integers(0, 99))
 def test_state_is_json_and_gives_the_same_scores(rows, members, seed):
     rng = np.random.default_rng(seed)
-    scores = Scores.fit(rng.lognormal(size=(rows, members)).astype(np.float32))
+    scores = Scores.fit(rng.lognormal(size=(rows, members)).astype(np.float32), [1.0] * members)
     again = Scores.read(json.loads(json.dumps(scores.state(), allow_nan=False)))
     new = rng.lognormal(size=(40, members))
     assert np.array_equal(scores.apply(new), again.apply(new))
@@ -102,5 +102,7 @@ def test_members_count_alike_whatever_their_unit():
     rng = np.random.default_rng(0)
     raw, new = rng.lognormal(size=(500, 2)), rng.lognormal(size=(50, 2))
     unit = np.array([1.0, 1e6])
-    np.testing.assert_allclose(Scores.fit(raw).apply(new), Scores.fit(raw * unit).apply(new * unit), atol=1e-9)
-    assert np.isfinite(Scores.fit(np.zeros((5, 2))).apply(np.ones((3, 2)))).all()  # members that say nothing
+    np.testing.assert_allclose(
+        Scores.fit(raw, [1, 1]).apply(new), Scores.fit(raw * unit, [1, 1]).apply(new * unit), atol=1e-9
+    )
+    assert np.isfinite(Scores.fit(np.zeros((5, 2)), [1, 1]).apply(np.ones((3, 2)))).all()  # members that say nothing

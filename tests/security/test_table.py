@@ -461,3 +461,19 @@ def test_quantiles_are_those_of_numpy_to_the_last_bit(points, values, random):
         found = Quantiles(tuple(points), tuple(scores)).apply(values)
         want = np.interp(values, points, scores)
     assert found.tobytes() == want.tobytes()
+
+
+def test_the_reference_of_explanations_is_one_feature_per_name():
+    cells = table(60)
+    cells["at"] = pd.date_range("2026-01-31", periods=60, freq="h")
+    cells.loc[3, ["bytes", "at"]] = None
+    processor = fitted(cells, dates=["at"])
+    data = processor.collate(processor.encode(cells), np.arange(4), "evaluate", RNG)
+    reference = processor.reference(data)
+    names = reference.columns["numbers"]
+    assert names == ["bytes", "port", "encrypted", "bytes", *["at"] * 6]
+    assert reference.data["numbers"].shape == data["numbers"].shape == (4, len(names))
+    middle = pd.DataFrame({column.name: [column.median] for column in processor.numbers})
+    encoded = numbers(processor.encode(middle.assign(protocol="tcp", at="2026-02-01")))
+    np.testing.assert_allclose(reference.data["numbers"][0, :4], encoded[0, :4], rtol=1e-5)
+    assert reference.data["numbers"][0, 4:8].tolist() == [0.0] * 4

@@ -29,7 +29,7 @@ from torch import nn
 
 from .config import RunConfig
 from .errors import ArtifactError
-from .files import publish, publish_json, sha256
+from .files import is_leftover, naming, publish, publish_json, sha256
 from .model import not_finite
 from .registry import Registry
 
@@ -66,8 +66,11 @@ def save_weights(folder: Path, model: nn.Module) -> None:
         raise ArtifactError(f"weights are not finite ({bad}): not saved", where=str(folder / WEIGHTS))
     temporary = folder / f".{WEIGHTS}.{os.getpid()}.tmp"
     try:
-        save_model(model, str(temporary))
-        data = temporary.read_bytes()
+        with naming(folder / WEIGHTS):
+            save_model(model, str(temporary))
+            data = temporary.read_bytes()
+    except SafetensorError as error:
+        raise ArtifactError(f"cannot be written: {error}", where=str(folder / WEIGHTS)) from error
     finally:
         temporary.unlink(missing_ok=True)
     publish(folder / WEIGHTS, data)
@@ -156,7 +159,10 @@ def seal(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     files = {
         str(p.relative_to(folder)): sha256(p)
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name not in _UNSEALED and p.relative_to(folder).parts[0] not in ("checkpoints", "trackers")
+        if p.is_file()
+        and p.name not in _UNSEALED
+        and not is_leftover(p)
+        and p.relative_to(folder).parts[0] not in ("checkpoints", "trackers")
     }
     manifest = {"format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds"), **facts, "files": files}
     publish_json(folder / MANIFEST, manifest)

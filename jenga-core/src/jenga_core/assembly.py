@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pluggy
+from torch import nn
 
 from .api import PROJECT, BackboneSpec, FusionSpec, ProcessorSpec, TaskSpec, TrainerHookSpec
+from .conditioning import FUSED, conditioned
 from .config import RunConfig
 from .contracts import HeadContext, Processor, Task
 from .data import Parts
-from .errors import HookError, JengaError, UserError
+from .errors import HookError, JengaError, PluginError, UserError, nearest
 from .loop import LoopSpecs
 from .model import Model
 from .registry import Registry
@@ -42,7 +44,7 @@ def load_tables(
         raise UserError(f"data given for unknown table {unknown[0]!r}", allowed=list(config.data))
     tables = {}
     for name, section in config.data.items():
-        labels = [c for t in config.tasks_of(name).values() for c in t.columns()]
+        labels = [c for t in config.tasks_of(name).values() for c in t.label_columns()]
         stratify = section.split.column or (labels[0] if labels else None)
         tables[name] = load_table(
             name,
@@ -92,7 +94,8 @@ def build_model(
         if len(inputs) > 1:
             options = config.fusion or registry.config_class("core/concat", FusionSpec)(kind="core/concat")
             fusions[table] = registry.factory(options.kind, FusionSpec)(options, {i: dims[i] for i in inputs})
-    heads = {}
+    heads: dict[str, nn.Module] = {}
+    seen: dict[str, dict[str, int]] = {}  # task that is conditioned -> widths of what its head sees
     for name, section in config.tasks.items():
         inputs = wiring[section.data]
         dim = int(fusions[section.data].out_dim) if section.data in fusions else dims[next(iter(inputs))]
@@ -103,8 +106,13 @@ def build_model(
             {i: facts[i] for i in inputs},
         )
         heads[name] = parts.tasks[name].head(context)
+        if parts.tasks[name].conditioned:
+            seen[name] = {FUSED: dim} if parts.tasks[name].fuse else {i: dims[i] for i in inputs}
     declines = frozenset(n for n, task in parts.tasks.items() if not task.fuse)
-    return Model(wiring, backbones, fusions, heads, declines)
+    layers: dict[str, dict[str, nn.Module]] = {}
+    if config.conditioning != "none":
+        heads, layers = conditioned(heads, config.conditioning, seen)
+    return Model(wiring, backbones, fusions, heads, declines, layers)
 
 
 class Events:
@@ -119,12 +127,25 @@ class Events:
         # pluggy calls the last registered first; the defaults are marked trylast and must be registered last of all,
         # or a hook's own trylast implementation would run after them, that is never.
         for name, hook in reversed(list(hooks.items())):
-            self._manager.register(hook, name)
+            self._register(hook, name)
         if defaults is not None:
-            self._manager.register(defaults, "core/defaults")
-        self._manager.check_pending()
+            self._register(defaults, "core/defaults")
         self._wrap()
         trace_hooks(self._manager, "run")
+
+    def _register(self, hook: Any, name: str) -> None:
+        """PluginError for a method marked as an event that there is not, or with an argument that the event does not give."""
+        events = [event for event in dir(LoopSpecs) if not event.startswith("_")]
+        for method in dir(hook):
+            if self._manager.parse_hookimpl_opts(hook, method) is not None and method not in events:
+                raise PluginError(
+                    f"{method!r} is no event of the loop", where=f"hook {name}", allowed=events,
+                    nearest=nearest(method, events),
+                )  # fmt: skip
+        try:
+            self._manager.register(hook, name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(" ".join(str(error).split()), where=f"hook {name}") from error
 
     def _wrap(self) -> None:
         for event in [e for e in dir(LoopSpecs) if not e.startswith("_")]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .evaluation import Judgement, Score
+from .files import publish
 from .markup import number
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def write_card(
         _made(manifest),
     ]
     path = Path(folder) / "README.md"
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8", errors="replace")
+    publish(path, ("\n\n".join(parts) + "\n").encode(errors="replace"))
     return path
 
 

@@ -48,9 +48,9 @@ def write(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
 
 
 def newest(folder: Path, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """The newest whole state, or None where there is no checkpoint at all. Tells `say` of each one it passes over.
+    """The newest whole state, or None where there is none to be had. Tells `say` of each one it passes over.
 
-    Raises CheckpointError when there are checkpoints but none is whole.
+    Raises CheckpointError when there are checkpoints but none is whole; a first one that was never finished is none.
     """
     paths = _all(folder)
     for path in paths:
@@ -59,7 +59,7 @@ def newest(folder: Path, say: Callable[[str], None]) -> dict[str, Any] | None:
             state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
             return state
         say(f"checkpoint {path.name} is not usable ({reason}); trying the one before")
-    if paths:
+    if paths and not (len(paths) == 1 and not paths[0].with_suffix(".json").exists()):
         raise CheckpointError(f"{folder}: none of {len(paths)} checkpoints is whole; start again without --resume")
     return None
 

@@ -118,9 +118,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        if error.filename is None:
+        if error.strerror is None:
             raise
-        _fail(error, f"{error.filename}: {error.strerror}", 1)
+        _fail(error, error.strerror if error.filename is None else f"{error.filename}: {error.strerror}", 1)
 
 
 def _fail(error: Exception, message: str, status: int) -> None:

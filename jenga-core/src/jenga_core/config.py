@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SerializeAsAny, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 
 class Section(BaseModel):
@@ -28,6 +38,10 @@ class ComponentConfig(Section):
         return cls()
 
 
+class BalancingConfig(ComponentConfig):
+    """Base of the options of hooks that weigh tasks against each other: a run has one at most, a task alone none."""
+
+
 class TaskConfig(ComponentConfig):
     """Base of every task's options."""
 
@@ -37,8 +51,12 @@ class TaskConfig(ComponentConfig):
     weight: float = Field(default=1.0, ge=0, description="factor of this task's loss in the sum of all tasks")
 
     def columns(self) -> list[str]:
-        """The columns of the table that this task reads: checked against the file's header, never used as features."""
+        """The columns of the table that this task reads: checked against the file's header."""
         return []
+
+    def label_columns(self) -> list[str]:
+        """Those of them that hold the answer, all unless said otherwise: never used as features."""
+        return self.columns()
 
 
 class TargetConfig(TaskConfig):
@@ -223,6 +241,12 @@ class TrainConfig(Section):
     epochs: int = Field(default=10, ge=1, description="passes over the training rows")
     max_steps: int | None = Field(default=None, ge=1, description="stop after so many optimizer steps")
     batch_size: int = Field(default=32, ge=1, description="rows per batch over all processes")
+    batch_tokens: int = Field(
+        default=32768,
+        ge=1,
+        description="most tokens that a process computes at once, padding included; a batch with more is computed in parts, "
+        "with the gradients of the whole",
+    )
     accumulate: int = Field(
         default=1, ge=1, description="batches per optimizer step; gradients equal those of one big batch"
     )
@@ -281,6 +305,11 @@ class RunConfig(Section):
         default=None, description="how several inputs of a table are joined; default core/concat"
     )
     tasks: dict[str, SerializeAsAny[TaskConfig]] = Field(min_length=1, description="named tasks")
+    conditioning: Literal["none", "attention", "concat", "gated"] = Field(
+        default="none",
+        description="how a task's learned vector moves the shared features before its head; attention: it reads the "
+        "tokens; gated: and each token lets in a share of that; concat: it is appended to each token",
+    )
     train: TrainConfig = Field(default_factory=TrainConfig, description="the training loop")
     hooks: list[SerializeAsAny[ComponentConfig]] = Field(
         default_factory=list, description="loop hooks, called in this order"
@@ -291,6 +320,14 @@ class RunConfig(Section):
         if "loss" in self.tasks:
             raise ValueError("a task may not be called 'loss': `monitor: loss` means the sum over tasks")
         return self
+
+    @field_validator("hooks")
+    @classmethod
+    def _one_balancing(cls, hooks: list[ComponentConfig]) -> list[ComponentConfig]:
+        kinds = [options.kind for options in hooks if isinstance(options, BalancingConfig)]
+        if len(kinds) > 1:
+            raise ValueError(f"{len(kinds)} hooks balance the tasks: {', '.join(kinds)}; keep one of them")
+        return hooks
 
     def inputs_of(self, table: str) -> dict[str, InputConfig]:
         return {k: v for k, v in self.inputs.items() if v.data == table}
@@ -303,7 +340,7 @@ class RunConfig(Section):
         section = self.inputs[name]
         if section.columns is not None:
             return list(section.columns)
-        taken = {c for t in self.tasks_of(section.data).values() for c in t.columns()} | set(section.exclude)
+        taken = {c for t in self.tasks_of(section.data).values() for c in t.label_columns()} | set(section.exclude)
         split = self.data[section.data].split
         if split.column and split.by in ("group", "time"):
             taken.add(split.column)

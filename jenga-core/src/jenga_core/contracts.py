@@ -164,7 +164,7 @@ class Processor(Protocol):
         """What predictions over this input are explained against, for the tensors `data` that `collate` gave.
 
         None: this input cannot be explained. Integers that stand for names (categories, token ids) may be given: the
-        network must look them up with `torch.nn.functional.embedding`, as `nn.Embedding` does.
+        network must look them up with `torch.nn.functional.embedding`, as `nn.Embedding` does, or `one_hot`.
         """
         return None
 
@@ -178,9 +178,11 @@ class Backbone(Protocol):
 
     `saved` is what `saved()` returned when the model folder was written: enough to build the same architecture without
     any file that is not in the folder. `None` on the first build.
+    `pads = False` says that padding costs it nothing: batches are then random rows, not rows of similar lengths.
     """
 
     out_dim: int
+    pads: bool = True
 
     def forward(self, **data: Tensor) -> Features: ...
 
@@ -246,12 +248,14 @@ class Baseline(Protocol):
 class Task(Protocol):
     """Something to learn: how labels are encoded, the head, the loss, the metrics, the decoding. Built as `Task(config)`.
 
-    `fuse = False` declines fusion: the head then sees each input on its own. `explains` names the output of `predict` that
+    `fuse = False` declines fusion: the head then sees each input on its own. `conditioned = False` declines the run's
+    conditioning: the head sees features as backbones and fusion give them. `explains` names the output of `predict` that
     explanations take apart: [B], or [B, C] of which the largest at the row itself is explained; None: nothing is.
     A task may also implement events of `jenga_core.loop`; it is registered with the run's hooks.
     """
 
     fuse: bool = True
+    conditioned: bool = True
     explains: str | None = None
 
     def __init__(self, config: Any) -> None: ...

@@ -204,6 +204,17 @@ def interval(values: Array, point: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def mean_of(values: Array) -> Score:
+    """The mean with Student's 95 % interval, which takes the values as independent; no interval for fewer than two."""
+    from scipy.stats import t
+
+    middle = float(values.mean())
+    if len(values) < 2:
+        return Score(middle)
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Score(middle, middle - half, middle + half)
+
+
 def compute(metrics: Metrics, output: Columns, target: Columns) -> dict[str, float]:
     """A resample may lack a class; metrics answer with NaN, so scikit-learn's warnings of it would say nothing new."""
     with warnings.catch_warnings():

@@ -9,32 +9,46 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
 def publish(path: Path, data: bytes | memoryview) -> str:
     """Atomically replace `path` by `data`; returns the sha256 of `data`. A failure leaves the old file as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside(path)
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = beside(path)
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = str(path)  # a full disk does not say which file it was
-        raise
-    _flush(path.parent)
+            _write(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, data)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _flush(path.parent)
     return hashlib.sha256(data).hexdigest()
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add `data` to a file, which is made when it is not there. Not flushed to the disk: a line of a log is no state."""
+    with naming(path):
+        _write(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, data, flush=False)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the file system bear the name of `path`: a full disk does not say which file it was."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def is_leftover(path: Path) -> bool:
+    """What was being written when a process was killed."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def beside(path: Path) -> Path:
@@ -69,6 +83,18 @@ def publish_json(path: Path, value: Mapping[str, Any]) -> str:
     """`publish` as JSON with sorted keys; NaN and infinity are refused, since they are not JSON."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     return publish(path, (text + "\n").encode())
+
+
+def _write(path: Path, flags: int, data: bytes | memoryview, *, flush: bool = True) -> None:
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        if flush:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _flush(path: Path) -> None:

@@ -301,7 +301,9 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     hook = build_events(config, registry, parts)
     columns = artifact.read_state(folder, "columns")
     target = torch.device(device)
-    place = Place(target, config.train.evaluate_batch_size or 4 * config.train.batch_size, autocast(config, target))
+    train = config.train
+    size = train.evaluate_batch_size or 4 * train.batch_size
+    place = Place(target, size, autocast(config, target), tokens=train.batch_tokens)
     predictor = Predictor(folder, config, manifest, registry, parts, model, hook, columns, place)
     hook.on_model_built(run=predictor, model=model)
     artifact.load_weights(folder, model)

@@ -4,38 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from .contracts import Batch, Features, Task, View
-
-
-class Named(nn.Module):
-    """Modules under names that users chose. `nn.ModuleDict` refuses names such as "type", "keys" and "train"."""
-
-    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
-        super().__init__()
-        for name, module in modules.items():
-            self.add_module("_" + name, module)
-
-    def __getitem__(self, name: str) -> nn.Module:
-        module = self._modules["_" + name]
-        assert module is not None
-        return module
-
-    def __contains__(self, name: str) -> bool:
-        return "_" + name in self._modules
-
-    def __iter__(self) -> Iterator[str]:
-        return (name[1:] for name in self._modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def items(self) -> list[tuple[str, nn.Module]]:
-        return [(name, self[name]) for name in self]
+from .contracts import Backbone, Batch, Features, Task, View
+from .named import Named
 
 
 class Absent(nn.Module):
@@ -50,7 +25,8 @@ class Model(nn.Module):
     """One network for all tables of a run.
 
     `wiring`: table -> {input: name of its backbone}, in the config's order. `fusions`: table -> module, for tables with
-    several inputs. `declines`: tasks that see each input on its own.
+    several inputs. `declines`: tasks that see each input on its own. `conditioning`: task -> the layers that it shares with
+    others between body and head (`jenga_core.conditioning`).
     """
 
     def __init__(
@@ -60,6 +36,7 @@ class Model(nn.Module):
         fusions: Mapping[str, nn.Module],
         heads: Mapping[str, nn.Module],
         declines: frozenset[str] = frozenset(),
+        conditioning: Mapping[str, Mapping[str, nn.Module]] | None = None,
     ) -> None:
         super().__init__()
         self.wiring, self.declines = wiring, declines
@@ -68,8 +45,14 @@ class Model(nn.Module):
             (name, backbone) for inputs in wiring.values() if len(inputs) > 1 for name, backbone in inputs.items()
         ]
         self.absent = Named({name: Absent(int(backbones[backbone].out_dim)) for name, backbone in several})  # type: ignore[arg-type]
+        self._conditioning = {task: list(layers) for task, layers in (conditioning or {}).items()}
+        self.conditioning = Named({n: m for layers in (conditioning or {}).values() for n, m in layers.items()})
         self._scoring = False
         self._seen: tuple[Batch, dict[str, Features]] | None = None
+
+    def pads(self, table: str) -> bool:
+        """Whether padding costs time in any backbone of this table."""
+        return any(self.backbones[name].pads for name in self.wiring[table].values())
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
@@ -110,7 +93,7 @@ class Model(nn.Module):
         parts += [self.absent[name] for name in inputs if name in self.absent]
         if table in self.fusions and task not in self.declines:
             parts.append(self.fusions[table])
-        return parts
+        return parts + [self.conditioning[name] for name in self._conditioning.get(task, ())]
 
     def view(self, batch: Batch, *, fuse: bool = True) -> View:
         """What the heads of this batch see."""
@@ -171,3 +154,17 @@ def not_finite(module: nn.Module) -> str | None:
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             return name
     return None
+
+
+def parameter_groups(model: Model, default: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Trainable parameters by learning rate: `default`, or what a backbone says. Matrices decay, the others do not."""
+    rates: dict[Tensor, float] = {}
+    for _, backbone in model.backbones.items():
+        own = cast(Backbone, backbone).learning_rates(default)
+        rates.update({p: own[name] for name, p in backbone.named_parameters() if name in own})
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            decay = weight_decay if parameter.ndim >= 2 else 0.0
+            groups.setdefault((rates.get(parameter, default), decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]

@@ -24,7 +24,7 @@ from .assembly import build_events, build_model, build_parts, load_tables
 from .config import RunConfig
 from .data import Data, EncodedTable
 from .errors import UserError
-from .files import publish
+from .files import is_leftover, publish
 from .progress import Reporter
 from .reading import dump_config, read_config
 from .registry import Registry
@@ -165,7 +165,7 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
             torch.distributed.broadcast_object_list(names)
             output = names[0]
     folder = Path(output).resolve()
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    taken = folder.exists() and (not folder.is_dir() or not all(is_leftover(path) for path in folder.iterdir()))
     if taken and not resume and accelerator.process_index == 0:
         is_run = (folder / "log.jsonl").exists()
         raise UserError(
@@ -232,14 +232,14 @@ def _begin(run: Run) -> None:
     """Create the folder and say what goes in."""
     if run.rank == 0:
         run.folder.mkdir(parents=True, exist_ok=True)
+        if run.state is None:  # a run that died before its first checkpoint begins again, and so does its log
+            publish(run.folder / "log.jsonl", b"")  # first: a folder with a log is a run, which can be resumed
         publish(run.folder / "config.yaml", dump_config(relative(run.config, run.base, run.folder)).encode())
     run.wait()
     if run.config.train.trackers:
         run.accelerator.project_configuration.logging_dir = str(run.folder / "trackers")
         run.accelerator.init_trackers(run.config.project, config={"seed": run.config.seed})
     if run.state is None:
-        if run.rank == 0:  # a run that died before its first checkpoint begins again, and so does its log
-            publish(run.folder / "log.jsonl", b"")
         run.log(
             "start",
             seed=run.config.seed,

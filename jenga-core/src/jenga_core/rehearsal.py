@@ -76,6 +76,8 @@ def _parameters(run: Run) -> Iterator[str]:
         yield f"  backbone {name} ({config.backbones[name].kind}): {_count(module)}"
     for name, module in model.fusions.items():
         yield f"  fusion of table {name}: {_count(module)}"
+    for width, module in model.conditioning.items():
+        yield f"  conditioning ({config.conditioning}) of width {width}: {_count(module)}"
     for name, module in model.heads.items():
         yield f"  head of task {name}: {_count(module)}"
 

@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .agreement import HEADER, agreement, curve
 from .card import write_card
-from .evaluation import Judgement, Score, Scores
+from .evaluation import Judgement, Score, Scores, mean_of
 from .figures import Curve, Figure, Line
+from .files import publish
 from .markup import Html, element, join, number, page, table
 
 if TYPE_CHECKING:
@@ -43,11 +45,12 @@ def write_report(
         _top(project, manifest),
         *(_task(judgement) for judgement in judgements),
         _learning(history, judgements),
+        _agreement(history),
         _data(manifest),
         _settings(manifest, config),
     ]
     path = Path(folder) / "report.html"
-    path.write_text(page(f"{project}: report", *body), encoding="utf-8", errors="replace")
+    publish(path, page(f"{project}: report", *body).encode(errors="replace"))
     return path
 
 
@@ -239,6 +242,26 @@ def _series(name: str, history: Sequence[Mapping[str, Any]], value_of: Any) -> L
             points[int(line["step"])] = float(value)
     steps = sorted(points)
     return Line(name, np.array(steps, dtype=float), np.array([points[step] for step in steps], dtype=float))
+
+
+def _agreement(history: Sequence[Mapping[str, Any]]) -> Html:
+    """Only where the hook core/gradient-statistics measured several tasks."""
+    lines = agreement(history)
+    if not lines:
+        return Html("")
+    means = {line.name: mean_of(line.y) for line in lines}
+    rows = [
+        [one.name, means[one.name].value, spread(means[one.name]), float((one.y < 0).mean()), len(one.y)]
+        for one in lines
+    ]
+    how = "Gradients of the shared parameters; intervals take the measured steps as independent of each other."
+    return element(
+        "section",
+        element("h2", "Agreement of tasks"),
+        element("p", how, class_="soft"),
+        table(HEADER, rows),
+        element("div", _figure(curve(lines), "training rows"), class_="figures"),
+    )
 
 
 # ------------------------------------------------------------------ data and settings

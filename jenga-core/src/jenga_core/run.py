@@ -22,7 +22,7 @@ from .config import RunConfig
 from .contracts import Array
 from .data import Data
 from .evaluation import Judgement
-from .files import publish
+from .files import append, publish
 from .model import Model
 from .progress import Reporter
 from .registry import Registry
@@ -111,7 +111,8 @@ class Run:
     @property
     def place(self) -> Place:
         size = self.config.train.evaluate_batch_size or 4 * self.config.train.batch_size
-        return Place(self.accelerator.device, size, self.accelerator.autocast, self.rank, self.world)
+        tokens = self.config.train.batch_tokens
+        return Place(self.accelerator.device, size, self.accelerator.autocast, self.rank, self.world, tokens)
 
     # ---------------------------------------------------------------- the record
 
@@ -120,8 +121,9 @@ class Run:
         if self.rank:
             return
         line = {"event": event, "step": self.step, "epoch": self.epoch, **values}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_finite(line), ensure_ascii=False) + "\n")
+        append(
+            self.folder / "log.jsonl", (json.dumps(_finite(line), ensure_ascii=False) + "\n").encode(errors="replace")
+        )
         if self.config.train.trackers:
             numbers = {f"{event}/{k}": v for k, v in _flat(values).items()}
             self.accelerator.log(numbers, step=self.step)
@@ -170,7 +172,7 @@ class Run:
     def set_position(self, state: Mapping[str, Any]) -> None:
         for key in _POSITION:
             setattr(self, key, state[key])
-        _cut_log(self.folder / "log.jsonl", self.step)
+        _cut_log(self.folder / "log.jsonl", self.step, evaluated=self.evaluated_at == self.step)
         self.log("note", text=f"resumed at step {self.step}")
         self.progress.say(f"resumed at step {self.step} (epoch {self.epoch + 1})")
 
@@ -242,13 +244,15 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _cut_log(path: Path, step: int) -> None:
-    """Drop lines of steps that will be done again, and a line that a crash tore."""
+def _cut_log(path: Path, step: int, *, evaluated: bool) -> None:
+    """Drop lines of what will be done again, and a line that a crash tore. `evaluated`: the state is of after that."""
+    again = {"end"} if evaluated else {"end", "evaluate"}
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
+            line = json.loads(text)
+            if line["step"] < step or (line["step"] == step and line.get("event") not in again):
+                kept.append(text)
         except (ValueError, KeyError, TypeError):
             continue
     publish(path, "".join(line + "\n" for line in kept).encode())

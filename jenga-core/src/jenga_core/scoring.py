@@ -16,17 +16,22 @@ from .data import Data
 from .errors import TrainingError
 from .evaluation import Judgement, fit_baselines, judge
 from .model import Model
+from .sampling import parts
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how scoring runs. `batch_size` rows at once; ranks share the batches and end with all outputs."""
+    """Where and how scoring runs. `batch_size` rows at once, of at most `tokens` tokens with their padding.
+
+    Ranks share the batches and end with all outputs.
+    """
 
     device: Any
     batch_size: int
     autocast: Any = nullcontext  # a callable that gives a context
     rank: int = 0
     world: int = 1
+    tokens: int = 32768
 
     def context(self) -> AbstractContextManager[Any]:
         made: AbstractContextManager[Any] = self.autocast()
@@ -81,6 +86,7 @@ def _batches(data: Data, table: str, rows: Array, place: Place, labels: bool) ->
     if lengths is not None:
         rows = rows[np.argsort(lengths[rows], kind="stable")]
     cut = [rows[i : i + place.batch_size] for i in range(0, len(rows), place.batch_size)]
+    cut = [part for batch in cut for part in parts(batch, lengths, place.tokens)]
     rng = np.random.default_rng(0)  # evaluation augments nothing; processors get one to keep one signature
     for part in cut[place.rank :: place.world]:
         yield data.batch(table, part, "evaluate" if labels else "predict", rng).to(place.device)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
@@ -19,20 +19,18 @@ from torch import Tensor
 
 from . import checkpoint
 from .api import hookimpl
-from .config import EveryConfig, RunConfig, TrainConfig
+from .config import EveryConfig, RunConfig
 from .contracts import Array, Batch
 from .errors import JengaError, TrainingError, UserError, nearest
-from .model import Model, Step, not_finite
+from .model import Step, not_finite, parameter_groups
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
-from .sampling import plan
+from .sampling import Window, plan, windows
 from .schedules import schedule
 from .scoring import calibrate, judgements, metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
-# The batches of one optimizer step: (number of the batch in the epoch, (table, rows)).
-Window = Sequence[tuple[int, tuple[str, Array]]]
 
 
 def train(
@@ -125,33 +123,17 @@ def prepare(run: Run) -> Any:
     """Optimizer, schedule, and the Step module as Accelerate wraps it."""
     options, model = run.config.train, run.model
     step = Step(model, run.data.parts.tasks, run.hook, run, run.world)
-    optimizer = torch.optim.AdamW(parameter_groups(model, options), lr=options.learning_rate, fused=run.can_fuse)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, options.learning_rate, options.weight_decay),
+        lr=options.learning_rate,
+        fused=run.can_fuse,
+    )
     wrapped, run.optimizer = run.accelerator.prepare(step, optimizer)
     run.steps_per_epoch = math.ceil(len(_plan(run, 0)) / options.accumulate)
     run.total_steps = min(run.steps_per_epoch * options.epochs, options.max_steps or 2**62)
     # The schedule is not prepared: Accelerate would step it once per process.
     run.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(options.schedule, run.total_steps))
     return wrapped
-
-
-def _backbones(model: Model) -> Iterable[Any]:
-    return [backbone for _, backbone in model.backbones.items()]
-
-
-def parameter_groups(model: Model, options: TrainConfig) -> list[dict[str, Any]]:
-    """Trainable parameters by learning rate, matrices with weight decay and the others without."""
-    default = options.learning_rate
-    rates = {
-        parameter: backbone.learning_rates(default).get(name, default)
-        for backbone in _backbones(model)
-        for name, parameter in backbone.named_parameters()
-    }
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            decay = options.weight_decay if parameter.ndim >= 2 else 0.0
-            groups.setdefault((rates.get(parameter, default), decay), []).append(parameter)
-    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
 
 
 def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
@@ -170,10 +152,10 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
     _check_finite(run, total, batches)
-    if run.config.train.clip_norm is not None:
-        norm = run.accelerator.clip_grad_norm_(run.model.parameters(), run.config.train.clip_norm)
-        if run.accelerator.scaler is None:  # fp16's scaler expects infinite gradients and skips such a step
-            _check_finite(run, {"loss": norm}, batches, what="gradient norm")
+    largest = math.inf if run.config.train.clip_norm is None else run.config.train.clip_norm
+    norm = run.accelerator.clip_grad_norm_(run.model.parameters(), largest)
+    if run.accelerator.scaler is None:  # fp16's scaler expects infinite gradients and skips such a step
+        _check_finite(run, {"loss": norm}, batches, what="gradient norm")
     run.hook.on_gradients(run=run)
     run.optimizer.step()
     run.scheduler.step()
@@ -223,15 +205,13 @@ def _plan(run: Run, epoch: int) -> list[tuple[str, Array]]:
         batch=run.config.train.batch_size,
         epoch=epoch,
         seed=run.config.seed,
-        lengths={name: tables[name].lengths() for name in tables},
+        lengths={name: tables[name].lengths() for name in tables if run.model.pads(name)},
     )
 
 
 def _windows(run: Run) -> list[Window]:
-    """The epoch's batches in groups of `accumulate`; the last group may be smaller and is counted right."""
-    numbered = list(enumerate(_plan(run, run.epoch)))
-    size = run.config.train.accumulate
-    return [numbered[i : i + size] for i in range(0, len(numbered), size)]
+    options, lengths = run.config.train, {name: table.lengths() for name, table in run.data.tables.items()}
+    return windows(_plan(run, run.epoch), options.accumulate, lengths, options.batch_tokens * run.world)
 
 
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:

@@ -50,8 +50,12 @@ class AlertRule:
     @classmethod
     def of(cls, wanted: Wanted) -> AlertRule:
         """From the option `threshold:`."""
+        return cls(wanted, float(wanted) if isinstance(wanted, int | float) else 0.5).wishing(wanted)
+
+    def wishing(self, wanted: Wanted) -> AlertRule:
+        """The same with another wish, whose declared rows a day count; the threshold is yet to follow."""
         declared = wanted.alert_budget.rows_per_day if isinstance(wanted, AlertBudget) else None
-        return cls(wanted, float(wanted) if isinstance(wanted, int | float) else 0.5, declared)
+        return replace(self, wanted=wanted, rows_per_day=declared or self.rows_per_day)
 
     @property
     def rate(self) -> float | None:
@@ -97,9 +101,9 @@ class AlertRule:
         chosen = self.choose(scores, y)
         return replace(self, threshold=chosen, normal=Record.of(scores[y == 0]), attacks=Record.of(scores[y == 1]))
 
-    def changed(self, wanted: Wanted, rows_per_day: float | None = None) -> AlertRule:
+    def changed(self, wanted: Wanted) -> AlertRule:
         """Another wish on the same recorded rows. DataError when they are too few for it."""
-        rule = replace(self, wanted=wanted, rows_per_day=rows_per_day or self.rows_per_day)
+        rule = self.wishing(wanted)
         rate = rule.rate
         if rate is not None:
             require_normal(self.normal.rows, rate)

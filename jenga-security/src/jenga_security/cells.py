@@ -59,14 +59,21 @@ def _native(cells: pd.Series) -> Array | None:
 
 
 def _parsed(cells: pd.Series) -> tuple[Array, Array]:
-    """Numbers in an object column; the few cells that pandas does not read are looked at one by one."""
+    """Numbers in an object column; a text that pandas does not read is looked at once, however many cells hold it."""
     marks = np.zeros(len(cells), dtype=np.uint8)
     try:
         values = np.array(pd.to_numeric(cells, errors="coerce").to_numpy("float64", na_value=np.nan))
     except (OverflowError, TypeError, ValueError):  # integers beyond float64, lists and other objects in cells
         values = np.full(len(cells), np.nan)
-    for at in np.flatnonzero(np.isnan(values) & ~cells.isna().to_numpy()):
-        values[at], marks[at] = _one(cells.iloc[at])
+    left = np.flatnonzero(np.isnan(values) & ~cells.isna().to_numpy())
+    known: dict[str, tuple[float, int]] = {}
+    for at, cell in zip(left.tolist(), cells.to_numpy()[left], strict=True):
+        if not isinstance(cell, str):
+            values[at], marks[at] = _one(cell)
+            continue
+        if cell not in known:
+            known[cell] = _one(cell)
+        values[at], marks[at] = known[cell]
     return values, marks
 
 

@@ -48,6 +48,11 @@ class Numbers:
         refuse_text(cells, marks)
         return self.scale.apply(np.where(marks == read.NUMBER, values, self.median)), marks
 
+    @property
+    def middle(self) -> Array:
+        """The feature of the median, [1]."""
+        return self.scale.apply(np.array([self.median]))
+
     def state(self) -> dict[str, Any]:
         return {
             "kind": "numbers",

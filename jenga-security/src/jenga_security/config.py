@@ -222,6 +222,17 @@ class AnomalyConfig(TargetConfig):
         description="weight of an attack in the loss: none (1), a number, or balanced (normal rows / attacks); "
         "scores are corrected for it and stay probabilities",
     )
+    pyod: list[str] = Field(
+        default_factory=list,
+        description="PyOD detectors judged beside the model, by class name (KNN, ECOD, COPOD); needs the extra [pyod]",
+    )
+    focal_gamma: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="focal loss: how far rows that are already right count less (the paper's choice: 2); 0: cross "
+        "entropy. Scores are corrected for it and stay probabilities",
+    )
 
     def columns(self) -> list[str]:
         """The label's column, and that of the times where an alert budget counts rows by them."""

@@ -51,6 +51,12 @@ class Dates:
     def names(self) -> list[str]:
         return [f"{self.name} ({part})" for part in PARTS] + [f"{self.name} is missing"] * self.indicator
 
+    @property
+    def middle(self) -> Array:
+        """The features of no time in particular: the middle of the circles, the median, not missing. [len(names)]."""
+        elapsed = self.scale.apply(np.array([self.median]))
+        return np.concatenate([np.zeros(4), elapsed, np.zeros(int(self.indicator))])
+
     def encode(self, cells: pd.Series) -> tuple[Array, Array]:
         """(float64 [N, len(names)] without NaN, marks uint8 [N] of NUMBER and ABSENT). DataError for other cells."""
         clock = wall_clock(cells, self.timezone)

@@ -156,11 +156,14 @@ class References:
         return cls(Reference.read(state["every"]), None if normal is None else Reference.read(normal))
 
 
-def trained_on(run: Any, name: str, table: str) -> References:
-    """Of the training rows of a run: the feature columns of the inputs of `table`, and the labels of task `name`."""
+def trained_on(run: Any, name: str, table: str, *, labelled: bool = True) -> References:
+    """Of the training rows of a run: the feature columns of the inputs of `table`; with the labels of task `name`, unless
+    it does not learn from them."""
     held, rows = run.tables[table], run.data.tables[table].trainable()
     inputs = run.config.inputs_of(table)
     columns = dict.fromkeys(c for i in inputs for c in run.config.feature_columns(i, list(held.frame.columns)))
+    features = held.frame.iloc[rows][list(columns)]
+    if not labelled:
+        return References.of(features)
     target = run.data.tables[table].targets[name]
-    y = np.where(target.present, np.asarray(target.columns["y"]), -1)[rows] if "y" in target.columns else None
-    return References.of(held.frame.iloc[rows][list(columns)], y)
+    return References.of(features, np.where(target.present, np.asarray(target.columns["y"]), -1)[rows])

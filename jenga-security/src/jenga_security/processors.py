@@ -100,16 +100,19 @@ class TableProcessor(Processor):
         return {"numbers": torch.from_numpy(numbers[rows]), "categories": torch.from_numpy(taken)}  # type: ignore[index]
 
     def reference(self, data: Mapping[str, Tensor]) -> Reference:
-        """Every number at its training median, none missing, and every category in the bucket of unseen ones."""
-        numbers = torch.zeros(data["numbers"].shape[-1])
-        medians = [float(column.scale.apply(np.array([column.median]))[0]) for column in self.numbers]
-        numbers[: len(medians)] = torch.tensor(medians)
+        """Every number at its training median, none missing, a time at the middle of the day's and the week's circle, and
+        every category in the bucket of unseen ones.
+        """
+        indicators = [column.name for column in self.numbers if column.indicator]
+        of_numbers, of_dates = [c.middle for c in self.numbers], [c.middle for c in self.dates]
+        numbers = torch.tensor(np.concatenate([*of_numbers, np.zeros(len(indicators)), *of_dates]))
         given = {
             "numbers": numbers.to(data["numbers"]).expand_as(data["numbers"]),
             "categories": torch.full_like(data["categories"], UNSEEN),
         }
-        indicated = [column.name for column in self.numbers if column.indicator]
-        return Reference(given, {"numbers": self._number_names + indicated, "categories": self._category_names})
+        names = [column.name for column in self.numbers] + indicators
+        names += [column.name for column in self.dates for _ in column.names]
+        return Reference(given, {"numbers": names, "categories": self._category_names})
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical:
         """The same features with NaN where a cell was missing; categories with over 255 codes are given as numbers."""

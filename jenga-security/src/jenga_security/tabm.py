@@ -42,8 +42,9 @@ class Tabm(nn.Module, Backbone):
     The paper trains every member on every row by the mean of the members' losses. Here each row of a training batch goes
     to one member, drawn anew, as BatchEnsemble has it (Wen et al. 2020, arXiv 2002.06715): in expectation that is the
     same mean of losses, never the loss of a mean, whatever the task's head and loss are; a step costs what one member
-    does, and learning takes more steps. Otherwise pooled is the mean of the members' features, which a linear head
-    turns into the mean of their logits; the paper averages their probabilities.
+    does, and learning takes several times as many epochs (docs/explanation/security-backbones.md). Otherwise pooled is the
+    mean of the members' features, which a linear head turns into the mean of their logits; the paper averages their
+    probabilities.
     """
 
     def __init__(self, config: TabmConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from jenga_core.api import hookimpl
+from jenga_core.builtin.absent import note_absent
 from jenga_core.builtin.baselines import binary_baselines
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from jenga_core.errors import DataError
@@ -19,8 +20,10 @@ from .alert_metrics import AlertMetrics
 from .alerts import AlertRule, counted
 from .config import AnomalyConfig
 from .drift import References, trained_on
+from .focal import focal_loss, unfocal
 from .labels import Labels
-from .outliers.baselines import Forest, Scored
+from .outliers.baselines import labelled_baselines
+from .outliers.pyod import require_pyod
 
 Array = np.ndarray[Any, Any]
 
@@ -28,8 +31,8 @@ Array = np.ndarray[Any, Any]
 class AnomalyTask(Task):
     """Target {"y": int64 [n], 1 = attack}; outputs {"score": probability, float32 [B], "flag": bool [B]}.
 
-    A row without a label is left out and counted. `positive_weight` shifts the loss; scores are corrected for it, so
-    that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged,
+    A row without a label is left out and counted. `positive_weight` and `focal_gamma` shift the loss; scores are corrected
+    for them, so that they stay probabilities of the training mix. `alerts` says from which score on a row is flagged,
     `drift` what new rows are compared with.
     """
 
@@ -82,7 +85,9 @@ class AnomalyTask(Task):
         return LogitHead(context.dim)
 
     def loss(self, output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """Binary cross entropy, summed over rows; an attack counts `positive_weight` times."""
+        """Binary cross entropy or focal loss, summed over rows; an attack counts `positive_weight` times."""
+        if self.config.focal_gamma:
+            return focal_loss(output["logit"], target["y"], gamma=self.config.focal_gamma, weight=self.weight)
         weight = output["logit"].new_tensor(self.weight)
         return nn.functional.binary_cross_entropy_with_logits(
             output["logit"].float(), target["y"].float(), pos_weight=weight.float(), reduction="sum"
@@ -90,15 +95,19 @@ class AnomalyTask(Task):
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         logit = super().predict(model, batch, name)["logit"].float()
-        score = torch.sigmoid(logit - float(np.log(self.weight)))
+        if self.config.focal_gamma:
+            logit = unfocal(logit, gamma=self.config.focal_gamma)
+        score = torch.sigmoid(logit - float(np.log(self.weight))).float()
         return {"score": score, "flag": score >= self.alerts.threshold}
 
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
         """Refuse before training, not after it, what `calibrate` could not do with these validation rows."""
+        require_pyod(self.config.pyod)
         name = next(name for name, task in run.data.parts.tasks.items() if task is self)
         table = run.data.tables[self.config.data]
         y = np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")]
+        note_absent(run, name, self._fitted.words)
         self.alerts = counted(self.alerts, run, self.config.data)
         self.alerts.require(y)
         self.drift = trained_on(run, name, self.config.data)
@@ -124,10 +133,8 @@ class AnomalyTask(Task):
 
         The isolation forest is fitted without the labels: what they are worth is the distance to it.
         """
-        return (
-            *binary_baselines(seed, choose=self.alerts.choose),
-            Scored(Forest(seed), self.alerts.choose, self.alerts.threshold),
-        )
+        without = labelled_baselines(seed, self.alerts, self.config.pyod)
+        return (*binary_baselines(seed, choose=self.alerts.choose), *without)
 
     @property
     def _fitted(self) -> Labels:

@@ -56,6 +56,18 @@ def config_of(architecture: Mapping[str, Any]) -> Any:
         raise UserError(f"{kind} refuses these options: {error}", where="architecture") from error
 
 
+def saved_config(described: Mapping[str, Any]) -> Any:
+    """What `to_dict` of a configuration gave: of a checkpoint's own, with whatever its authors wrote there."""
+    from transformers import CONFIG_MAPPING
+
+    kind = str(described["model_type"])
+    if kind not in CONFIG_MAPPING:
+        raise UserError(
+            f"this version of transformers knows no model_type {kind!r}", next="pip install -U transformers"
+        )
+    return CONFIG_MAPPING[kind].from_dict(dict(described))
+
+
 def _load(read: Callable[[], Any], checkpoint: str, what: str) -> Any:
     try:
         return read()

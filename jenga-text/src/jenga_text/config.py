@@ -89,7 +89,9 @@ class TransformerConfig(ComponentConfig):
         description="tokens that the encoder reads at once; longer rows are read in windows; default: all it can take",
     )
     overlap: int = Field(
-        default=64, ge=0, description="tokens that two neighbouring windows of a long row have in common"
+        default=64,
+        ge=0,
+        description="tokens that two neighbouring windows of a long row have in common, at most half a window",
     )
 
     @model_validator(mode="after")
@@ -98,7 +100,7 @@ class TransformerConfig(ComponentConfig):
             raise ValueError("give `checkpoint` for a pretrained encoder, or `architecture` for one with new weights")
         if self.architecture is not None and "model_type" not in self.architecture:
             raise ValueError("`architecture` needs `model_type`, such as bert, roberta, distilbert or modernbert")
-        if self.window is not None and self.overlap > self.window // 2:
+        if self.window is not None and "overlap" in self.model_fields_set and self.overlap > self.window // 2:
             raise ValueError(f"overlap: {self.overlap} is more than half of window: {self.window}")
         return self
 
@@ -114,3 +116,25 @@ class TransformerConfig(ComponentConfig):
                 "max_position_embeddings": 64,
             }
         )
+
+
+class ConvConfig(ComponentConfig):
+    """text/conv."""
+
+    width: int = Field(default=192, ge=1, description="units of a token, and of the output")
+    depth: int = Field(default=3, ge=1, le=10, description="blocks; each looks twice as far as the one before")
+    kernel: int = Field(default=5, ge=3, description="tokens that a convolution sees at once, an odd number")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="share of units dropped in training")
+    pooling: Pooling = Field(
+        default="max", description="how a row's tokens become one vector; cls: the first token's; attention: learned"
+    )
+
+    @model_validator(mode="after")
+    def _odd(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: {self.kernel} is even, so it has no middle")
+        return self
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(width=16, depth=1)

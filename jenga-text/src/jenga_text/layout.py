@@ -31,7 +31,7 @@ class Layout:
 def rows_alone(lengths: Array, width: int) -> Layout:
     """Every row as one sequence. `width`: T of the padded batch."""
     row = np.arange(len(lengths))
-    source = np.repeat(row * width, lengths) + _counting(lengths)
+    source = np.repeat(row * width, lengths) + counting(lengths)
     return Layout(source, lengths, row, np.arange(len(source)))
 
 
@@ -54,6 +54,26 @@ def windows(lengths: Array, width: int, lead: Array, *, tail: int, window: int, 
     return Layout(np.concatenate(pieces), sizes, np.array(row), np.concatenate(back))
 
 
+def by_length(layout: Layout) -> Layout:
+    """The same sequences, short ones first: attention then works on neighbours of one length."""
+    order = np.argsort(layout.lengths, kind="stable")
+    lengths = layout.lengths[order]
+    moved = np.repeat(layout.starts[order], lengths) + counting(lengths)
+    back = np.empty_like(moved)
+    back[moved] = np.arange(len(moved))
+    return Layout(layout.source[moved], lengths, layout.row[order], back[layout.back])
+
+
+def groups(lengths: Array, share: float) -> list[slice]:
+    """Ascending lengths in runs in which the shortest has at least `share` of the longest; 0: all of them together."""
+    found, end = [], len(lengths)
+    while end:
+        begin = int(np.searchsorted(lengths[:end], share * lengths[end - 1]))
+        found.append(slice(begin, end))
+        end = begin
+    return found[::-1]
+
+
 def _cut(length: int, lead: int, tail: int, window: int, overlap: int) -> tuple[list[Array], Array]:
     """(positions in the row of each window's tokens, place among them of each of the row's tokens)."""
     room = window - lead - tail
@@ -70,13 +90,8 @@ def _cut(length: int, lead: int, tail: int, window: int, overlap: int) -> tuple[
     return made, np.concatenate([shared, within, (len(begins) - 1) * window + lead + room + np.arange(tail)])
 
 
-def _counting(lengths: Array) -> Array:
+def counting(lengths: Array) -> Array:
     """0, 1, ... within each of the sequences."""
     ends = np.cumsum(lengths)
     found: Array = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
     return found
-
-
-def positions(layout: Layout) -> Array:
-    """int64 [N]: the position of each token within its sequence."""
-    return _counting(layout.lengths)

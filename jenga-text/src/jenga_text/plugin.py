@@ -1,8 +1,27 @@
 """What jenga-text registers, as the plugin `text`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, ProcessorSpec, hookimpl
+from jenga_core.api import BackboneSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
 
 TOKENS = frozenset({"tokens"})
+
+
+@hookimpl
+def jenga_register_sources() -> list[SourceSpec]:
+    return [
+        SourceSpec(
+            name="conll",
+            factory="jenga_text.conll:ConllSource",
+            config="jenga_text.ner_config:ConllConfig",
+            suffixes=(".conll", ".bio", ".iob"),
+            summary="CoNLL files: a word and its tag a line, a blank line after a sentence (IOB1, IOB2, BIOES, BILOU)",
+        ),
+        SourceSpec(
+            name="squad",
+            factory="jenga_text.squad:SquadSource",
+            config="jenga_text.qa_config:SquadConfig",
+            summary="SQuAD's JSON, version 1 and 2: a row for each question",
+        ),
+    ]
 
 
 @hookimpl
@@ -22,6 +41,13 @@ def jenga_register_processors() -> list[ProcessorSpec]:
             emits="tokens",
             summary="Columns of text through a byte-level BPE tokenizer that is trained on the training rows",
         ),
+        ProcessorSpec(
+            name="words",
+            factory="jenga_text.words:WordsProcessor",
+            config="jenga_text.word_config:WordsConfig",
+            emits="spelled-words",
+            summary="Columns of text as words with their spelling, for small networks without a checkpoint",
+        ),
     ]
 
 
@@ -34,5 +60,45 @@ def jenga_register_backbones() -> list[BackboneSpec]:
             config="jenga_text.config:TransformerConfig",
             accepts=TOKENS,
             summary="Any encoder that transformers' AutoModel loads, pretrained or with new weights",
+        ),
+        BackboneSpec(
+            name="recurrent",
+            factory="jenga_text.recurrent:Recurrent",
+            config="jenga_text.word_config:RecurrentConfig",
+            accepts=frozenset({"spelled-words"}),
+            summary="A small LSTM in both directions over words, from scratch",
+        ),
+        BackboneSpec(
+            name="conv",
+            factory="jenga_text.conv:Conv",
+            config="jenga_text.config:ConvConfig",
+            accepts=TOKENS,
+            summary="A small, fast encoder of convolutions with new weights, for CPUs",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="ner",
+            factory="jenga_text.ner:NerTask",
+            config="jenga_text.ner_config:NerConfig",
+            needs=frozenset({"tokens"}),
+            summary="Named entities or slots: spans of characters with a label, judged strictly",
+        ),
+        TaskSpec(
+            name="span-qa",
+            factory="jenga_text.span_qa:SpanQaTask",
+            config="jenga_text.qa_config:SpanQaConfig",
+            needs=frozenset({"tokens"}),
+            summary="Questions answered by a piece of the context, or by nothing (SQuAD; exact match and F1)",
+        ),
+        TaskSpec(
+            name="scoring",
+            factory="jenga_text.scoring:ScoringTask",
+            config="jenga_text.scoring_config:ScoringConfig",
+            summary="Several named heads with named yes-or-no outputs, verdicts and a final score: the QA auditor",
         ),
     ]

@@ -12,18 +12,19 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from jenga_core.contracts import Array, Encoded, Processor, Purpose, Ragged
+from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged
 from jenga_core.errors import DataError, UserError
 
 from .cells import texts_of
 from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
+from .places import whole_letters
 from .rows import Template, assemble
 
 AT_ONCE = 1024  # texts handed to the tokenizer together: bounds memory, feeds all of its threads
 
 
 class TokensProcessor(Processor):
-    """Encoded columns: `ids` and `types` (Ragged, a token each), `cut` and `lead` int64 [N]; `spans` per token.
+    """Encoded columns: `ids` and `types` (Ragged, a token each), `cut` and `lead` int64 [N], `text 0`, ...; `spans` per token.
 
     A row without any text is not present. `lengths` counts special tokens. Collated: `ids`, `mask`, `types` [B, T], and
     `lead` [B] where rows are not cut.
@@ -31,11 +32,19 @@ class TokensProcessor(Processor):
 
     config: TokensConfig
     tokenizer: Any = None
+    columns: tuple[str, ...] = ()  # those it was fitted on: tasks find the column of a text by its name
     pad = 0
     unknown: int | None = None
+    _seen: list[list[str]] = []
+    _tfidf: Any = None
+
+    def fit(self, cells: pd.DataFrame) -> None:
+        self._seen, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
+        self._keep(*self._make(self._seen))
 
     @abstractmethod
-    def fit(self, cells: pd.DataFrame) -> None: ...
+    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
+        """(tokenizer, id of padding, id of unknown tokens) from the training rows' texts by column."""
 
     def state(self) -> dict[str, Any]:
         return {"tokenizer": self.tokenizer.to_str(), "pad": self.pad, "unknown": self.unknown}
@@ -59,13 +68,15 @@ class TokensProcessor(Processor):
         }
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
-        columns = [self._tokens(texts_of(cells.iloc[:, at], str(cells.columns[at]))) for at in range(cells.shape[1])]
+        texts = texts_of_columns(cells)
+        columns = [self._tokens(column) for column in texts]
         rows = assemble(
             [ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length
         )
         present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
+        kept = {f"text {at}": _objects(column) for at, column in enumerate(texts)}
         return Encoded(
-            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead},
+            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead, **kept},
             present,
             lengths=rows.ids.lengths(),
             spans=rows.spans,
@@ -82,7 +93,8 @@ class TokensProcessor(Processor):
                 places.append(np.asarray(made.offsets, dtype=np.int32).reshape(-1, 2))
         starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
         every = np.concatenate(ids) if ids else np.zeros(0, np.int32)
-        return Ragged(every, starts), np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+        found = np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+        return Ragged(every, starts), whole_letters(found, texts, starts)
 
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
@@ -110,6 +122,17 @@ class TokensProcessor(Processor):
             found["holds characters that the tokenizer does not know"] = len(np.unique(row[value == self.unknown]))
         return {reason: n for reason, n in found.items() if n}
 
+    def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
+        """TF-IDF, fitted on the training rows the first time it is asked for; None in a model that was loaded."""
+        if not self._seen:
+            return None
+        if self._tfidf is None:
+            from .tfidf import TfIdf
+
+            self._tfidf = TfIdf(self._seen)
+        texts = [np.asarray(encoded.columns[f"text {at}"])[rows].tolist() for at in range(len(self._seen))]
+        return Classical(self._tfidf.matrix(texts))
+
 
 class TokenizerProcessor(TokensProcessor):
     """text/tokenizer: nothing is learned. The files of the tokenizer go into the model folder."""
@@ -118,7 +141,7 @@ class TokenizerProcessor(TokensProcessor):
         self.config = config
         self.checkpoint = config.checkpoint or getattr(backbone_config, "checkpoint", None)
 
-    def fit(self, cells: pd.DataFrame) -> None:
+    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
         if self.checkpoint is None:
             raise UserError(
                 "text/tokenizer needs to know which tokenizer: neither it nor its backbone names a checkpoint",
@@ -127,7 +150,7 @@ class TokenizerProcessor(TokensProcessor):
         from .checkpoints import load_tokenizer
 
         found = load_tokenizer(self.checkpoint)
-        self._keep(Tokenizer.from_str(found.backend_tokenizer.to_str()), found.pad_token_id, found.unk_token_id)
+        return Tokenizer.from_str(found.backend_tokenizer.to_str()), found.pad_token_id, found.unk_token_id
 
 
 class TrainBpeProcessor(TokensProcessor):
@@ -137,13 +160,21 @@ class TrainBpeProcessor(TokensProcessor):
         self.config = config
         self.options = config
 
-    def fit(self, cells: pd.DataFrame) -> None:
-        from .bpe import train
+    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
+        from .bpe import PAD, train
 
-        texts = [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
         if not any(any(column) for column in texts):
-            raise DataError(
-                "there is no text in the training rows", where=f"columns {', '.join(map(str, cells.columns))}"
-            )
+            raise DataError(f"there is no text in the {len(texts[0]):,} training rows")
         tokenizer = train((text for column in texts for text in column), self.options)
-        self._keep(tokenizer, tokenizer.token_to_id("[PAD]"), None)
+        return tokenizer, tokenizer.token_to_id(PAD), None
+
+
+def texts_of_columns(cells: pd.DataFrame) -> list[list[str]]:
+    return [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
+
+
+def _objects(texts: list[str]) -> Array:
+    """An array of references: no text is copied."""
+    found: Array = np.empty(len(texts), dtype=object)
+    found[:] = texts
+    return found

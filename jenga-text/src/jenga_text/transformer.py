@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,13 +13,14 @@ from jenga_core.contracts import Array, Backbone, Features
 from jenga_core.errors import UserError
 
 from . import layers
-from .checkpoints import config_of, load_config, load_encoder
+from .checkpoints import config_of, load_config, load_encoder, saved_config
 from .config import TransformerConfig
-from .layout import Layout, positions, rows_alone, windows
+from .layout import Layout, by_length, counting, groups, rows_alone, windows
 from .pooling import Pooling
 from .unpadded import KNOWN, Sequences, register
 
 AT_ONCE = 32768  # tokens of windows that are read together when nothing is trained: bounds memory on very long rows
+SIMILAR = 0.75  # shortest to longest sequence of what attention pads together, on a CPU
 DROPOUTS = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "hidden_dropout")
 
 
@@ -45,6 +46,7 @@ class Transformer(nn.Module, Backbone):
             )
         self.out_dim = int(described.hidden_size)
         self.flat = described.model_type in KNOWN
+        self.pads = not self.flat
         self.with_types = int(getattr(described, "type_vocab_size", 0) or 0) >= int(facts["types"]) > 1
         self.first_position = layers.first_position(self.encoder)
         self.window = layers.window(self.encoder, config.window, self.first_position)
@@ -52,7 +54,7 @@ class Transformer(nn.Module, Backbone):
         self.pool = Pooling(config.pooling, self.out_dim)
         layers.freeze(self.encoder, config.freeze)
         if config.gradient_checkpointing:
-            self.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            self.encoder.activation_checkpointing_enable({"use_reentrant": False})
 
     def saved(self) -> Mapping[str, Any]:
         """The Hugging Face configuration, without the places and versions that it came with."""
@@ -62,9 +64,10 @@ class Transformer(nn.Module, Backbone):
         rates = layers.rates(self.encoder, self.options.learning_rate or default, self.options.layer_decay)
         return {f"encoder.{name}": rate for name, rate in rates.items()}
 
-    def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None = None, lead: Tensor | None = None) -> Features:
-        layout = self._layout(mask, lead)
-        flat = self._read(ids, types if self.with_types else None, layout)
+    def forward(self, **data: Tensor) -> Features:
+        ids, mask = data["ids"], data["mask"]
+        layout = self._layout(mask, data.get("lead"))
+        flat = self._read(ids, data.get("types") if self.with_types else None, layout)
         back = self._move(layout.back, ids)
         real = self._move(np.flatnonzero(mask.cpu().numpy()), ids)
         tokens = flat.new_zeros((mask.numel(), self.out_dim)).index_copy(0, real, flat.index_select(0, back))
@@ -74,15 +77,16 @@ class Transformer(nn.Module, Backbone):
     def _layout(self, mask: Tensor, lead: Tensor | None) -> Layout:
         lengths: Array = mask.sum(dim=1).cpu().numpy()
         if lengths.max(initial=0) <= self.window:
-            return rows_alone(lengths, mask.shape[1])
+            return by_length(rows_alone(lengths, mask.shape[1]))
         starts = np.full(len(lengths), 1) if lead is None else lead.cpu().numpy()
-        return windows(lengths, mask.shape[1], starts, tail=self.tail, window=self.window, overlap=self.overlap)
+        made = windows(lengths, mask.shape[1], starts, tail=self.tail, window=self.window, overlap=self.overlap)
+        return by_length(made)
 
     def _first(self, flat: Tensor, layout: Layout, rows: int) -> Tensor:
         """The first token of each row; of a row in windows the mean of theirs. [B, D]"""
         first = flat.index_select(0, self._move(layout.starts, flat))
         if len(layout.row) == rows:
-            return first
+            return torch.empty_like(first).index_copy(0, self._move(layout.row, flat), first)
         share = self._move(1 / np.bincount(layout.row, minlength=rows)[layout.row], flat).to(flat.dtype)
         return flat.new_zeros((rows, self.out_dim)).index_add(0, self._move(layout.row, flat), first * share[:, None])
 
@@ -103,19 +107,24 @@ class Transformer(nn.Module, Backbone):
         return torch.cat(found)
 
     def _encode(self, ids: Tensor, types: Tensor | None, lengths: Array) -> Tensor:
-        layout = Layout(np.zeros(0), lengths, np.zeros(0), np.zeros(0))
-        within, longest = positions(layout), int(lengths.max())
-        even = bool((lengths == longest).all())
-        place = self._move(np.repeat(np.arange(len(lengths)) * longest, lengths) + within, ids)
-        mask = None if even else self._move(np.arange(longest) < lengths[:, None], ids)
-        sequences = Sequences(place, len(lengths), longest, mask)
         data = {} if types is None else {"token_type_ids": types}
-        if self.flat:
-            data = {name: value[None] for name, value in {"input_ids": ids, **data}.items()}
-            where = self._move(within + self.first_position, ids)[None]
-            return self.encoder(**data, position_ids=where, sequences=sequences).last_hidden_state[0]
-        data = {name: sequences.padded(value) for name, value in {"input_ids": ids, **data}.items()}
-        return sequences.flat(self.encoder(**data, attention_mask=mask).last_hidden_state)
+        if not self.flat:
+            every = self._sequences(lengths, ids)
+            data = {name: every.padded(value) for name, value in {"input_ids": ids, **data}.items()}
+            return every.flat(self.encoder(**data, attention_mask=every.mask).last_hidden_state)
+        share = SIMILAR if ids.device.type == "cpu" else 0.0  # elsewhere more kernels cost more than padding
+        runs = [self._sequences(lengths[run], ids) for run in groups(lengths, share)]
+        data = {name: value[None] for name, value in {"input_ids": ids, **data}.items()}
+        where = self._move(counting(lengths) + self.first_position, ids)[None]
+        hidden: Tensor = self.encoder(**data, position_ids=where, sequences=runs).last_hidden_state
+        return hidden[0]
+
+    def _sequences(self, lengths: Array, like: Tensor) -> Sequences:
+        longest = int(lengths.max())
+        even = bool((lengths == longest).all())
+        place = self._move(np.repeat(np.arange(len(lengths)) * longest, lengths) + counting(lengths), like)
+        mask = None if even else self._move(np.arange(longest) < lengths[:, None], like)
+        return Sequences(place, len(lengths), longest, mask)
 
     @staticmethod
     def _move(array: Array, like: Tensor) -> Tensor:
@@ -127,7 +136,7 @@ def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping
     from transformers import AutoModel
 
     if saved is not None:
-        described = config_of(saved["architecture"])
+        described = saved_config(saved["architecture"])
     elif config.checkpoint is not None:
         described = load_config(config.checkpoint)
     else:
@@ -141,7 +150,7 @@ def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping
     if saved is None and config.checkpoint is not None:
         model = load_encoder(config.checkpoint, described, attention)
     else:
-        model = AutoModel.from_config(described, attn_implementation=attention, dtype=torch.float32)
+        model = cast(Any, AutoModel).from_config(described, attn_implementation=attention, dtype=torch.float32)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # a layer that nothing here uses would be saved, counted and never trained
     return model

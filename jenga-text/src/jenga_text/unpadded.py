@@ -1,11 +1,12 @@
 """Encoders over one flat sequence of many rows: every layer but attention sees real tokens only, none of the padding.
 
 The idea is that of ModernBERT (Warner et al. 2024) and of Zeng et al. 2022. Attention, a small part of the work in short
-texts, gathers its rows, attends within each, and scatters the results back.
+texts, works on runs of rows of similar lengths, each run with its own padding.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +21,19 @@ KNOWN = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "distilbert", 
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """How the flat tokens [N] are parted: `place` [N] = sequence * longest + position; `mask` bool [W, longest] or None."""
+    """W sequences of flat tokens [N]: `place` [N] = sequence * longest + position; `mask` bool [W, longest] or None."""
 
     place: Tensor
     count: int
     longest: int
     mask: Tensor | None
 
-    def padded(self, flat: Tensor, fill: float = 0) -> Tensor:
+    def padded(self, flat: Tensor) -> Tensor:
         """[N, ...] -> [W, longest, ...]"""
         shape = (self.count, self.longest, *flat.shape[1:])
         if self.mask is None:
             return flat.reshape(shape)
-        out = flat.new_full((self.count * self.longest, *flat.shape[1:]), fill)
+        out = flat.new_zeros((self.count * self.longest, *flat.shape[1:]))
         return out.index_copy(0, self.place, flat).view(shape)
 
     def flat(self, padded: Tensor) -> Tensor:
@@ -56,20 +57,28 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    sequences: Sequences,
+    sequences: Sequence[Sequences],
     dropout: float = 0.0,
     scaling: float | None = None,
     sliding_window: int | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
-    """Attention within each sequence. `query`, `key`, `value` [1, H, N, d]; returns [1, N, H, d]."""
-    q, k, v = (sequences.padded(each[0].transpose(0, 1)).transpose(1, 2) for each in (query, key, value))
-    mask = None if sequences.mask is None else sequences.mask[:, None, None, :]
-    if sliding_window is not None and sequences.longest > sliding_window:
-        near = _near(sequences.longest, sliding_window, query.device)
-        mask = near if mask is None else mask & near
-    out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling)
-    return sequences.flat(out.transpose(1, 2))[None], None
+    """Attention within each sequence. `query`, `key`, `value` [1, H, N, d]; returns [1, N, H, d].
+
+    `sequences`: the tokens in runs of sequences of similar lengths; each run is padded on its own.
+    """
+    found, begin = [], 0
+    for some in sequences:
+        run = slice(begin, begin + len(some.place))
+        q, k, v = (some.padded(each[0, :, run].transpose(0, 1)).transpose(1, 2) for each in (query, key, value))
+        mask = None if some.mask is None else some.mask[:, None, None, :]
+        if sliding_window is not None and some.longest > sliding_window:
+            near = _near(some.longest, sliding_window, query.device)
+            mask = near if mask is None else mask & near
+        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling)
+        found.append(some.flat(out.transpose(1, 2)))
+        begin = run.stop
+    return torch.cat(found)[None], None
 
 
 def _near(longest: int, window: int, device: Any) -> Tensor:

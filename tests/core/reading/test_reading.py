@@ -120,6 +120,7 @@ KEYS: list[tuple[str, Any, Any]] = [  # path, value typed, value that lands ther
     ("inputs.flow.backbone", "table", "table"),
     ("backbones.table", {"kind": "security/tabular-mlp", "width": 4}, {"kind": "security/tabular-mlp", "width": 4}),
     ("fusion", "core/concat", {"kind": "core/concat", "dim": None}),
+    ("conditioning", "attention", "attention"),
     ("tasks.threat.data", "flows", "flows"),
     ("tasks.threat.weight", 0.5, 0.5),
     ("tasks.threat.target", "attack", "attack"),
@@ -151,6 +152,8 @@ KEYS: list[tuple[str, Any, Any]] = [  # path, value typed, value that lands ther
     ("train.trackers", ["tensorboard", "mlflow", "wandb"], ["tensorboard", "mlflow", "wandb"]),
     ("train.bootstrap", 0, 0),
     ("train.baselines", False, False),
+    ("train.explanations", False, False),
+    ("train.batch_tokens", 512, 512),
 ]
 
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from ..api import hookimpl
 from ..errors import UserError, nearest
 from .balancing_config import (
-    BalancingConfig,
     DwaBalancingConfig,
     FixedBalancingConfig,
     RandomBalancingConfig,
@@ -32,17 +31,6 @@ def _weighted(losses: Mapping[str, Tensor], weights: Mapping[str, Any]) -> Tenso
     return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
 
 
-def check_alone(run: Run, mine: BalancingConfig) -> None:
-    """Only one hook can decide how tasks are weighed: a second one would be silently without effect."""
-    kinds = [options.kind for options in run.config.hooks if isinstance(options, BalancingConfig)]
-    if len(kinds) > 1:
-        raise UserError(
-            f"{len(kinds)} hooks balance the tasks: {', '.join(kinds)}",
-            where=f"hooks, {mine.kind}",
-            next="keep one of them",
-        )
-
-
 class FixedBalancing:
     """Weights as the config gives them; a task that it does not name keeps its own `weight`."""
 
@@ -51,7 +39,6 @@ class FixedBalancing:
 
     @hookimpl
     def on_fit_start(self, run: Run) -> None:
-        check_alone(run, self.config)
         tasks = list(run.config.tasks)
         for name in self.config.weights:
             if name not in tasks:
@@ -86,10 +73,6 @@ class UncertaintyBalancing:
         self.log_variances = dict(zip(run.config.tasks, model.log_variances, strict=True))
 
     @hookimpl
-    def on_fit_start(self, run: Run) -> None:
-        check_alone(run, self.config)
-
-    @hookimpl
     def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:
         terms = [self._term(run, name, loss, share) for name, loss in losses.items()]
         return torch.stack(terms).sum() if terms else None
@@ -117,10 +100,6 @@ class DwaBalancing:
             None  # [2, tasks]: sum of the losses of this epoch's steps, number of steps that had one
         )
         self.weights: dict[str, float] = {}
-
-    @hookimpl
-    def on_fit_start(self, run: Run) -> None:
-        check_alone(run, self.config)
 
     @hookimpl
     def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:
@@ -177,10 +156,6 @@ class RandomBalancing:
 
     def __init__(self, config: RandomBalancingConfig) -> None:
         self.config = config
-
-    @hookimpl
-    def on_fit_start(self, run: Run) -> None:
-        check_alone(run, self.config)
 
     @hookimpl
     def combine_losses(self, run: Run, losses: Mapping[str, Tensor], share: float) -> Tensor | None:

@@ -6,13 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..config import ComponentConfig
+from ..config import BalancingConfig
 
 Share = Annotated[float, Field(ge=0)]
-
-
-class BalancingConfig(ComponentConfig):
-    """Base of all of them: a run may have one."""
 
 
 # ------------------------------------------------------------------ by losses

@@ -20,7 +20,7 @@ from .part_config import (
     MeanConfig,
 )
 from .source_config import CsvConfig, JsonConfig, JsonlConfig, ParquetConfig
-from .task_config import ClassificationConfig, RegressionConfig
+from .task_config import ClassificationConfig, MultiLabelConfig, RegressionConfig
 
 __all__ = [
     "AttentionConfig",
@@ -38,6 +38,7 @@ __all__ = [
     "JsonlConfig",
     "MeanConfig",
     "MgdaBalancingConfig",
+    "MultiLabelConfig",
     "NashMtlBalancingConfig",
     "ParquetConfig",
     "PcgradBalancingConfig",

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from ..api import hookimpl
+from ..config import BalancingConfig
 from ..contracts import Array
 from ..errors import UserError
 from . import gramian
-from .balancing import check_alone
-from .balancing_config import BalancingConfig, CagradBalancingConfig, GradnormBalancingConfig
+from .balancing_config import CagradBalancingConfig, GradnormBalancingConfig
 from .task_gradients import GradientRows, shared_parameters
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ class GradientBalancing:
 
     @hookimpl
     def on_fit_start(self, run: Run) -> None:
-        check_alone(run, self.config)
         if run.config.train.precision == "fp16":
             raise UserError(
                 "fp16 scales the loss, and gradients of single tasks would be scaled or infinite",

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from ..api import hookimpl
 from ..errors import UserError, nearest
+from .gramian import cosines
 from .part_config import EarlyStoppingConfig, EmaConfig, GradientStatisticsConfig
+from .task_gradients import GradientRows, shared_parameters
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -153,14 +155,42 @@ def _floats(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 class GradientStatistics:
-    """Writes the gradient norm (after clipping) of every backbone, fusion and head to the log, every `every` steps.
+    """Every `every` steps: gradient norms of every backbone, fusion and head, and the cosines between the tasks' gradients.
 
-    One line, event "gradients", with a key such as ``heads/threat``. A part without any gradient in this step has no
-    key.
+    Norms (after clipping) are one line of the log, event "gradients", with a key such as ``heads/threat``; a part without
+    any gradient in this step has no key. Cosines are of the gradients of the shared parameters, over the whole step and
+    all processes, before anything balances them: event "cosines", ``between`` = {task: {other task: cosine}}. They cost one
+    more backward pass per task in the steps that are measured, and none where fewer than two tasks share anything.
     """
 
     def __init__(self, config: GradientStatisticsConfig) -> None:
         self.config = config
+        self.rows: GradientRows | None = None  # of the step that is measured
+
+    @hookimpl(tryfirst=True)  # the first hook that computes gradients ends this event
+    def backward(self, run: Run, losses: Mapping[str, Tensor], last: bool) -> None:
+        if run.step % self.config.every or len(run.config.tasks) < 2:
+            return
+        if self.rows is None:
+            self.rows = GradientRows(shared_parameters(run.model, {n: t.data for n, t in run.config.tasks.items()}))
+        parameters = self.rows.parameters
+        for name in [n for n in run.config.tasks if n in losses and losses[n].requires_grad and parameters]:
+            found = torch.autograd.grad(losses[name], parameters, retain_graph=True, allow_unused=True)
+            self.rows.add(name, found)
+        if last:
+            self._log_cosines(run, self.rows)
+            self.rows = None
+
+    def _log_cosines(self, run: Run, rows: GradientRows) -> None:
+        rows.reduce(run.accelerator, list(run.config.tasks))
+        tasks = [name for name in run.config.tasks if name in rows.rows]
+        if len(tasks) < 2:
+            return
+        found = cosines(rows.gramian(tasks))
+        pairs = {
+            one: {other: float(found[i, j]) for j, other in enumerate(tasks) if j > i} for i, one in enumerate(tasks)
+        }
+        run.log("cosines", between={one: others for one, others in pairs.items() if others})
 
     @hookimpl
     def on_gradients(self, run: Run) -> None:

@@ -43,7 +43,7 @@ _MANY: dict[str, Direction] = {
     "brier": "min",
     "calibration_error": "min",
 }
-_NUMBER: dict[str, Direction] = {"rmse": "min", "mae": "min", "r2": "max"}
+_NUMBER: dict[str, Direction] = {"rmse": "min", "mae": "min", "r2": "max", "pearson": "max", "spearman": "max"}
 
 
 class BinaryMetrics(Metrics):
@@ -170,7 +170,10 @@ class ClassificationMetrics(Metrics):
 
 
 class RegressionMetrics(Metrics):
-    """One number. Output: `value` [N]; target: `y` [N], both in the target's own unit. R2 of constant targets is undefined."""
+    """One number. Output: `value` [N]; target: `y` [N], both in the target's own unit.
+
+    R2 of constant targets is undefined, a correlation also where the outputs are constant. Ties share the mean rank.
+    """
 
     def __init__(self, unit: str = "value") -> None:
         self.unit = unit
@@ -186,10 +189,13 @@ class RegressionMetrics(Metrics):
         if not len(y) or not np.isfinite(value).all():
             return dict.fromkeys(_NUMBER, math.nan)
         varies = bool((y != y[0]).any())
+        pearson, spearman = correlations(y, value)
         return {
             "rmse": float(sk.root_mean_squared_error(y, value)),
             "mae": float(sk.mean_absolute_error(y, value)),
             "r2": float(sk.r2_score(y, value)) if varies else math.nan,
+            "pearson": pearson,
+            "spearman": spearman,
         }
 
     def figures(self, output: Columns, target: Columns) -> list[Figure]:
@@ -207,6 +213,15 @@ class RegressionMetrics(Metrics):
 
 
 # ------------------------------------------------------------------ the parts
+
+
+def correlations(y: Array, value: Array) -> tuple[float, float]:
+    """(Pearson's, Spearman's): the second is the first between ranks."""
+    from scipy.stats import rankdata
+
+    if len(y) < 2 or not (np.ptp(y) > 0 and np.ptp(value) > 0):
+        return math.nan, math.nan
+    return tuple(float(np.corrcoef(a, b)[0, 1]) for a, b in ((y, value), (rankdata(y), rankdata(value))))  # type: ignore[return-value]
 
 
 def calibration_error(happened: Array, probability: Array, bins: int = 10) -> float:

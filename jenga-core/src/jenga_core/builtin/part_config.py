@@ -73,6 +73,6 @@ class EmaConfig(ComponentConfig):
 
 
 class GradientStatisticsConfig(ComponentConfig):
-    """Gradient norms of each backbone, fusion and head in the log."""
+    """Gradient norms of each part, and how far the tasks' gradients agree, in the log and the report."""
 
-    every: int = Field(default=50, ge=1, description="optimizer steps between two lines")
+    every: int = Field(default=50, ge=1, description="optimizer steps between two measurements")

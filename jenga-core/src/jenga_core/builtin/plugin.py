@@ -18,9 +18,9 @@ def _source(name: str, stem: str, suffixes: tuple[str, ...], summary: str) -> So
     )
 
 
-def _task(name: str, stem: str, summary: str) -> TaskSpec:
+def _task(name: str, stem: str, summary: str, module: str = "tasks") -> TaskSpec:
     return TaskSpec(
-        name=name, factory=f"{HERE}.tasks:{stem}Task", config=f"{HERE}.config:{stem}Config", summary=summary
+        name=name, factory=f"{HERE}.{module}:{stem}Task", config=f"{HERE}.config:{stem}Config", summary=summary
     )
 
 
@@ -50,6 +50,7 @@ def jenga_register_sources() -> list[SourceSpec]:
 def jenga_register_tasks() -> list[TaskSpec]:
     return [
         _task("classification", "Classification", "One of several classes per row"),
+        _task("multi-label", "MultiLabel", "Any number of labels per row", "multi_label"),
         _task("regression", "Regression", "A number per row"),
     ]
 
@@ -77,5 +78,5 @@ def jenga_register_trainer_hooks() -> list[TrainerHookSpec]:
         _hook("mgda-balancing", "MgdaBalancing", "The shortest convex combination of task gradients", GRADIENTS),
         _hook("nash-mtl-balancing", "NashMtlBalancing", "A bargain between the tasks' gradients", GRADIENTS),
         _hook("ema", "Ema", "Exponential moving average of the weights"),
-        _hook("gradient-statistics", "GradientStatistics", "Log the norm of each part's gradients"),
+        _hook("gradient-statistics", "GradientStatistics", "Log gradient norms of each part and cosines between tasks"),
     ]

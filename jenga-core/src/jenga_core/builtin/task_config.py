@@ -1,12 +1,12 @@
-"""Options of the core's two tasks. Torch-free."""
+"""Options of the core's tasks. Torch-free."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..config import TargetConfig
+from ..config import TargetConfig, TaskConfig
 
 Label = bool | int | float | str
 
@@ -67,3 +67,45 @@ class RegressionConfig(TargetConfig):
     @classmethod
     def example(cls) -> Self:
         return cls(target="value")
+
+
+class MultiLabelConfig(TaskConfig):
+    """Any number of labels per row: a column per label (`targets`), or one column of names (`target`)."""
+
+    targets: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="a column per label, of 0 and 1 (or no and yes, false and true); an empty cell: not known",
+    )
+    target: str | None = Field(
+        default=None, description="one column that holds the names of the labels, as a list or as text with a separator"
+    )
+    separator: str = Field(default=",", min_length=1, description="what parts the names in the text of `target`")
+    classes: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="the names in `target`; default: those of the training rows, by spelling",
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["best_f1"] = Field(
+        default="best_f1",
+        description="probability from which a label applies: a number, or best_f1: per label, chosen on validation rows",
+    )
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the features dropped before the last layer")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.targets is None) == (self.target is None):
+            raise ValueError("give `targets`, a column per label, or `target`, one column of names")
+        if self.targets is not None and self.classes is not None:
+            raise ValueError("`classes` has no effect with `targets`, whose names are the labels")
+        for key, names in (("targets", self.targets), ("classes", self.classes)):
+            if names is not None and len(set(names)) < len(names):
+                raise ValueError(f"`{key}` names {sorted({n for n in names if names.count(n) > 1})} twice")
+        return self
+
+    def columns(self) -> list[str]:
+        return list(self.targets) if self.targets is not None else [str(self.target)]
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(targets=["first", "second"])

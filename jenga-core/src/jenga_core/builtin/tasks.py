@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..api import hookimpl
 from ..contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from ..errors import DataError, nearest
+from .absent import note_absent
 from .baselines import classification_baselines, regression_baselines
 from .labels import NO_LABEL, UNKNOWN, LabelMap, more
 from .metrics import ClassificationMetrics, RegressionMetrics
@@ -118,6 +120,10 @@ class ClassificationTask(Task):
         best = probability.argmax(axis=1)
         every = {f"p({name})": probability[:, i] for i, name in enumerate(self.map.names)}
         return pd.DataFrame({"label": self.map.labels(best), "score": probability.max(axis=1), **every})
+
+    @hookimpl
+    def on_fit_start(self, run: Any) -> None:
+        note_absent(run, next(name for name, task in run.data.parts.tasks.items() if task is self), self.map.names)
 
     def metrics(self) -> Metrics:
         return ClassificationMetrics(self.map.names, self.positive)

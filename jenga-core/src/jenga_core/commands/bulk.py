@@ -19,7 +19,7 @@ def score(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that predict; default: one per core.")] = None,
     table: Table = None,
 ) -> None:
-    """The same rows with predictions, into part files of a folder, however many rows there are.
+    """Predictions for files larger than memory, in resumable parts.
 
     A worker that was killed is started again with the same command: every row is there exactly once, in order of the
     parts' names. Several workers share the work; the one that ends it writes _SUCCESS.

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from ..contracts import Array, take
+from ..contracts import Array, Ragged, take
 from ..data import Data, EncodedTable, Parts
+from ..errors import UserError
 from ..evaluation import compute
 from ..model import Model
 from ..scoring import Place, score
@@ -57,7 +59,7 @@ def worth(
     *,
     seed: int = 0,
 ) -> dict[str, Worth]:
-    """By task that can be explained. `frame`: labelled rows, taken by themselves as `predict` would take them.
+    """By task with a label per row. `frame`: labelled rows, taken by themselves as `predict` would take them.
 
     Nothing for a table with one column, which is worth all there is, or for a metric that is undefined on these rows.
     """
@@ -90,8 +92,8 @@ def _judged(model: Model, parts: Parts, encoded: EncodedTable, place: Place) -> 
     scored, found = score(model, Data(parts, {encoded.name: encoded}), encoded.name, rows, place, labels=False), {}
     for task, target in encoded.targets.items():
         labelled = encoded.labelled(task, "all")
-        if parts.tasks[task].explains is None or not len(labelled):
-            continue
+        if not len(labelled) or any(isinstance(column, Ragged) for column in target.columns.values()):
+            continue  # targets of tokens belong to the cells that they were encoded with
         metrics = parts.tasks[task].metrics()
         metric = next(iter(metrics.directions))
         value = compute(metrics, scored.at(task, labelled), take(target.columns, labelled))[metric]
@@ -116,11 +118,14 @@ def _shuffled(
 
 
 def _largest(names: list[str], of: Explained, tasks: Mapping[str, object]) -> list[str]:
-    """Of very many columns, those that contribute most to the first rows."""
+    """Of very many columns, those that contribute most to the first rows; the first, where no task can be explained."""
     if len(names) <= COLUMNS:
         return names
     rows = np.flatnonzero(of.data.tables[of.table].usable)[:200]
-    sizes = {n: float(np.abs(v).mean()) for n, v in of.contributions(next(iter(tasks)), rows).columns.items()}
+    sizes: dict[str, float] = {}
+    for task in [name for name in tasks if of.data.parts.tasks[name].explains is not None][:1]:
+        with suppress(UserError):  # no input of the table can be explained
+            sizes = {n: float(np.abs(v).mean()) for n, v in of.contributions(task, rows).columns.items()}
     return sorted(names, key=lambda name: -sizes.get(name, math.inf))[:COLUMNS]
 
 

@@ -27,16 +27,13 @@ def explained(run: Run, judgements: Sequence[Judgement], scored: Mapping[str, Sc
     more: dict[str, list[Figure]] = {}
     place, data, seed = replace(run.place, rank=0, world=1), run.data, run.config.seed
     for name in scored:
-        tasks = [t for t in run.config.tasks_of(name) if data.parts.tasks[t].explains is not None]
-        if not tasks:
-            continue
         frame = run.tables[name].frame
         columns = {i: run.config.feature_columns(i, list(frame.columns)) for i in data.tables[name].inputs}
         rows = frame.iloc[run.tables[name].splits[split]]
         for task, found in worth(run.model, data.parts, name, rows, columns, place, seed=seed).items():
             more.setdefault(task, []).append(figures.of_worth(found))
         of = Explained(run.model, data, name, columns, place.device, run.config.train.batch_size)
-        for task in tasks:
+        for task in [t for t in run.config.tasks_of(name) if data.parts.tasks[t].explains is not None]:
             try:
                 more.setdefault(task, []).extend(_examples(of, run.tables[name], task, scored[name], split))
             except (UserError, PluginError) as error:

@@ -1,8 +1,9 @@
 """Integers that stand for names, followed to the embeddings that they look up.
 
 An integer has no gradient and nothing lies between two token ids, but between their embeddings there is a straight line (as in
-Captum's LayerIntegratedGradients). Every `torch.nn.functional.embedding` of a forward pass is seen by a torch function mode,
-so that a backbone needs to know nothing of this, whether it uses `nn.Embedding`, a bare parameter or somebody's encoder.
+Captum's LayerIntegratedGradients). Every `embedding` and `one_hot` of `torch.nn.functional` in a forward pass is seen by a torch
+function mode, so that a backbone needs to know nothing of this, whether it uses `nn.Embedding`, a bare parameter or somebody's
+encoder.
 """
 
 from __future__ import annotations
@@ -33,11 +34,19 @@ class Lookups(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = kwargs or {}
-        if func is not functional.embedding:
-            return func(*args, **named)
-        given = dict(zip(("input", "weight"), args, strict=False)) | named
+        if func is functional.embedding:
+            given = dict(zip(("input", "weight"), args, strict=False)) | named
+            return self._answer(given["input"], given["weight"], lambda: func(*args, **named))
+        if func is functional.one_hot:  # a lookup in the identity; in floating point, which a line needs
+            given = dict(zip(("tensor", "num_classes"), args, strict=False)) | named
+            if given.get("num_classes", -1) > 0:
+                table = torch.empty(0, given["num_classes"], device=given["tensor"].device)
+                return self._answer(given["tensor"], table, lambda: func(*args, **named).to(table.dtype))
+        return func(*args, **named)
+
+    def _answer(self, ids: Tensor, table: Tensor, look_up: Callable[[], Tensor]) -> Tensor:
         at, self.count = self.count, self.count + 1
-        return self.answer(at, given["input"], given["weight"], lambda: func(*args, **named))
+        return self.answer(at, ids, table, look_up)
 
 
 @dataclass(frozen=True, slots=True)

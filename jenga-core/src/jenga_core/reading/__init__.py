@@ -117,6 +117,8 @@ def _without(raw: dict[str, Any], wrong: Iterable[KeyPath]) -> RunConfig | None:
     It is examined further, so that a misspelt key does not hide a misspelt table, and then thrown away.
     """
     for path in wrong:
+        if not path:
+            return None  # something is wrong with the whole, such as a task that is called loss
         holder: Any = raw
         for key in path[:-1]:
             if not isinstance(holder.get(key), dict):

@@ -48,7 +48,7 @@ def stratify_column(config: RunConfig, table: str) -> str | None:
 
 
 def _labels(config: RunConfig, table: str) -> list[str]:
-    return [column for task in config.tasks_of(table).values() for column in task.columns()]
+    return [column for task in config.tasks_of(table).values() for column in task.label_columns()]
 
 
 # ------------------------------------------------------------------ checks
@@ -181,7 +181,7 @@ def _leaks(config: RunConfig) -> Iterator[Problem]:
     for name, section in config.inputs.items():
         columns = section.columns or []
         for task_name, task in config.tasks_of(section.data).items():
-            for column in task.columns():
+            for column in task.label_columns():
                 if column in columns:
                     what = f"column {column!r} is what task {task_name!r} learns; as a feature it would leak the answer"
                     yield Problem(path=("inputs", name, "columns", columns.index(column)), what=what)

@@ -46,20 +46,20 @@ def calibrate(
     predictor = inference.load(model)
     name, live = alerting(predictor, task)
     old: AlertRule = live.alerts
+    if rows_per_day is not None and per_day is None:
+        raise UserError("says something only with --per-day", where="--rows-per-day")
     wanted = _wanted(target_fpr, per_day, rows_per_day or old.rows_per_day, threshold, best_f1)
     if wanted is None and data is None:
         raise UserError(
             "says nothing to change", where="jenga calibrate", allowed=["--target-fpr", "--per-day", "--threshold"]
         )
+    wanted = old.wanted if wanted is None else wanted
     if data is None:
-        new = old.changed(old.wanted if wanted is None else wanted, rows_per_day)
+        new = old.changed(wanted)
     else:
-        wish = replace(old, wanted=old.wanted if wanted is None else wanted)
-        new = replace(wish, rows_per_day=rows_per_day or old.rows_per_day).calibrated(
-            *_scored(predictor, name, live, data, normal)
-        )
+        new = old.wishing(wanted).calibrated(*_scored(predictor, name, live, data, normal))
     live.alerts = new
-    note = f"task {name}: {old.says()} -> {new.says()}; scores by a threshold above are by the one of training"
+    note = f"task {name}: {old.says()} -> {new.says()}; metrics of this run that need a threshold used the old one"
     artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, note)
     for line in _told(name, old, new):
         typer.echo(line)
@@ -105,10 +105,10 @@ def _scored(predictor: Predictor, name: str, live: Any, data: Path, normal: bool
     if normal:
         y, known = np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=bool)
     else:
-        lacking = [c for c in predictor.config.tasks[name].columns()[:1] if c not in frame.columns]
-        if lacking:
+        label = getattr(predictor.config.tasks[name], "target", None)
+        if label is not None and label not in frame.columns:
             raise UserError(
-                f"has no label column {lacking[0]!r}", where=str(data), next="if all its rows are normal: --normal"
+                f"has no label column {label!r}", where=str(data), next="if all its rows are normal: --normal"
             )
         y, known = live.truth(frame)
     used = known & np.isfinite(scores)

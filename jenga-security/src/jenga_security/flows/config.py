@@ -75,6 +75,14 @@ class NfdumpConfig(ZonedConfig):
     )
 
 
+class PcapConfig(FlowConfig):
+    """security/pcap: captures of packets, pcap or pcapng. Needs `pip install "jenga-security[pcap]"`."""
+
+    bytes: Literal["ethernet", "ip", "payload"] = Field(
+        default="ethernet", description="the layer whose bytes are counted: ethernet, ip, or payload (of TCP or UDP)"
+    )
+
+
 class DatasetConfig(FlowConfig):
     """A public data set: its known defects are counted rather than refused."""
 

@@ -10,15 +10,15 @@ import numpy as np
 from jenga_core.builtin.baselines import ClassicalClassifier, Inputs, binary_baselines
 from jenga_core.contracts import Baseline, Classical, Columns
 
-from .scores import Scores
+from ..alerts import AlertRule
+from .pyod import Pyod, medians
+from .ranks import Ranks
 
 Array = np.ndarray[Any, Any]
-Choose = Callable[[Array], float]  # scores of rows that stand for the normal -> threshold
-ChooseLabelled = Callable[[Array, Array], float]  # scores and labels of validation rows -> threshold
 
 
 class Detector(Protocol):
-    """`name`; `fit(features, y)` on training rows; `raw(features)` >= 0 [N], larger where a row is less usual."""
+    """`name`; `fit(features, y)` on training rows; `raw(features)` [N], larger where a row is less usual."""
 
     name: str
 
@@ -42,9 +42,7 @@ class Forest:
 
         matrix = self.inputs.fit(features)
         if not self.inputs.sparse:
-            known = ~np.isnan(matrix).all(axis=0)
-            self.median = np.zeros(matrix.shape[1])
-            self.median[known] = np.nanmedian(matrix[:, known], axis=0)
+            self.median = medians(matrix)
         self.model = IsolationForest(random_state=self.seed).fit(self._whole(matrix))
 
     def raw(self, features: Classical) -> Array:
@@ -72,55 +70,53 @@ class Boosting:
 
 
 class Scored(Baseline):
-    """A detector as a baseline of a labelled task: its own score, and the threshold that `choose` finds with labels."""
+    """A detector as a baseline of a labelled task: its own score, and the threshold that the model's `rule` finds."""
 
     trivial = False
 
-    def __init__(self, detector: Detector, choose: ChooseLabelled, threshold: float = 0.5) -> None:
-        self.detector, self.choose, self.threshold, self.name = detector, choose, threshold, detector.name
+    def __init__(self, detector: Detector, rule: AlertRule) -> None:
+        self.detector, self.rule, self.threshold, self.name = detector, rule, rule.threshold, detector.name
 
     def fit(self, features: Classical | None, target: Columns) -> None:
         self.detector.fit(_given(features), np.asarray(target["y"]))
 
     def calibrate(self, output: Columns, target: Columns) -> None:
-        self.threshold = self.choose(np.asarray(output["score"], dtype=np.float32), np.asarray(target["y"]))
+        self.threshold = self.rule.choose(np.asarray(output["score"]), np.asarray(target["y"]))
 
     def predict(self, features: Classical | None, rows: int) -> Columns:
-        return self._judged({"raw": self.detector.raw(_given(features))[:, None]})
+        return self._judged({"raw": self.detector.raw(_given(features))})
 
     def _judged(self, output: Columns) -> Columns:
         score = self._score(np.asarray(output["raw"]))
         return {**output, "score": score, "flag": (score >= np.float32(self.threshold)).astype(np.int64)}
 
     def _score(self, raw: Array) -> Array:
-        return raw[:, 0].astype(np.float32)
+        return raw.astype(np.float32)
 
 
 class Ranked(Scored):
-    """A detector as a baseline whose scores are ranks, as those of the tasks without labels are."""
+    """A detector as a baseline whose scores are ranks among normal validation rows, as those of the tasks without labels.
 
-    def __init__(
-        self, detector: Detector, choose: ChooseLabelled, held_out: Callable[[Array], Array] | None = None
-    ) -> None:
-        super().__init__(detector, choose)
-        self.held_out = held_out or (lambda y: np.ones(len(y), dtype=bool))
-        self.scores: Scores | None = None
+    `told` turns a row's label into what may be known of it: 1 = anomaly, 0 = taken as normal.
+    """
+
+    def __init__(self, detector: Detector, rule: AlertRule, told: Callable[[Array], Array] | None = None) -> None:
+        super().__init__(detector, rule)
+        self.told = told or (lambda y: y)
+        self.ranks: Ranks | None = None
 
     def fit(self, features: Classical | None, target: Columns) -> None:
         super().fit(features, target)
-        self.scores = Scores.fit(
-            self.detector.raw(_given(features))[:, None]
-        )  # until `calibrate`, if it is ever called
+        self.ranks = Ranks.fit(self.detector.raw(_given(features)))  # until `calibrate`, if it is ever called
 
     def calibrate(self, output: Columns, target: Columns) -> None:
-        y = np.asarray(target["y"])
-        held = self.held_out(y)
-        if held.any():
-            self.scores = Scores.fit(np.asarray(output["raw"])[held])
-            self.threshold = self.choose(self._score(np.asarray(output["raw"]))[held], y[held])
+        raw, y = np.asarray(output["raw"]), self.told(np.asarray(target["y"]))
+        if (y == 0).any():
+            self.ranks = Ranks.fit(raw[y == 0])
+        self.threshold = self.rule.choose(self._score(raw), y)
 
     def _score(self, raw: Array) -> Array:
-        return raw[:, 0].astype(np.float32) if self.scores is None else self.scores.apply(raw).astype(np.float32)
+        return raw.astype(np.float32) if self.ranks is None else self.ranks.apply(raw).astype(np.float32)
 
 
 class Prior(Baseline):
@@ -140,20 +136,21 @@ class Prior(Baseline):
         return self.inner.predict(None, rows)
 
 
+def labelled_baselines(seed: int, rule: AlertRule, pyod: Sequence[str]) -> Sequence[Baseline]:
+    """For security/anomaly, which adds those that use labels: the isolation forest keeps its own score, PyOD's are ranked."""
+    return (Scored(Forest(seed), rule), *(Ranked(Pyod(name, seed), rule) for name in pyod))
+
+
 def unlabelled_baselines(
-    seed: int, *, known: tuple[int, int], held_out: Callable[[Array], Array], choose: Choose, threshold: float
+    seed: int, rule: AlertRule, pyod: Sequence[str], *, told: Callable[[Array], Array], known: tuple[int, int]
 ) -> Sequence[Baseline]:
     """For the tasks without labels. `known`: training rows with a label, normal and anomalous; where both are there, the
     two baselines that use them are added."""
-
-    def rule(scores: Array, y: Array) -> float:
-        return choose(scores)
-
-    found: list[Baseline] = [Prior(threshold)] if sum(known) else []
-    found.append(Ranked(Forest(seed), rule, held_out))
+    detectors: list[Detector] = [Forest(seed), *(Pyod(name, seed) for name in pyod)]
     if min(known) > 1:
-        found.append(Ranked(Boosting(seed), rule, held_out))
-    return found
+        detectors.append(Boosting(seed))
+    prior = [Prior(rule.threshold)] if sum(known) else []
+    return (*prior, *(Ranked(detector, rule, told) for detector in detectors))
 
 
 def _given(features: Classical | None) -> Classical:

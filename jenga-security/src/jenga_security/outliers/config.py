@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from jenga_core.config import ComponentConfig, TaskConfig
 
-from ..alert_config import TargetRate
+from ..alert_config import AlertBudget, TargetRate, Threshold
 from ..config import Label, _one_or_more
 
 Member = Literal["isolation", "neighbours", "reconstruction"]
@@ -31,13 +31,18 @@ class UnlabelledConfig(TaskConfig):
             "0/1, false/true, no/yes and where one label is `normal` or `benign`",
         )
     )
-    threshold: Annotated[float, Field(gt=0, lt=1)] | TargetRate = Field(
+    threshold: Threshold = Field(
         default=TargetRate(target_fpr=0.01),
         description="score from which a row is an alert: a number (0.99: rarer than 1 in 100 held-out rows); "
-        "{target_fpr: 0.01}: the same, refused where there are too few validation rows to say so",
+        "{target_fpr: 0.01}: the same, refused where there are too few validation rows to say so; "
+        "{alert_budget: {per_day: 20, rows_per_day: 100000}}: the same by alerts a day; best_f1: only with labels: few",
     )
     known_weight: float = Field(
         default=1.0, gt=0, description="labels: few: weight of a row with a label in the loss (Deep SAD's eta)"
+    )
+    pyod: list[str] = Field(
+        default_factory=list,
+        description="PyOD detectors judged beside the model, by class name (KNN, ECOD, COPOD); needs the extra [pyod]",
     )
 
     @model_validator(mode="after")
@@ -46,10 +51,13 @@ class UnlabelledConfig(TaskConfig):
             raise ValueError("labels: few needs `target`, the column that holds them")
         if self.target is None and self.normal is not None:
             raise ValueError("`normal` says what labels mean, and there is no `target`")
+        if self.labels == "judge" and self.threshold == "best_f1":
+            raise ValueError("threshold: best_f1 chooses by labels, which `labels: judge` forbids")
         return self
 
     def columns(self) -> list[str]:
-        return [self.target] if self.target else []
+        budget = self.threshold.alert_budget if isinstance(self.threshold, AlertBudget) else None
+        return [name for name in (self.target, budget and budget.time) if name]
 
     @classmethod
     def example(cls) -> Self:

@@ -8,13 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from jenga_core.builtin.metrics import BinaryMetrics
 from jenga_core.contracts import Columns, Metrics, take
 from jenga_core.figures import Figure
 
+from ..alert_metrics import AlertMetrics
 
-class KnownMetrics(BinaryMetrics):
-    """`BinaryMetrics` over the rows whose `y` is 0 or 1; -1 is unknown."""
+
+class KnownMetrics(AlertMetrics):
+    """`AlertMetrics` over the rows whose `y` is 0 or 1; -1 is unknown."""
 
     def compute(self, output: Columns, target: Columns) -> dict[str, float]:
         return super().compute(*_known(output, target))
@@ -23,7 +24,7 @@ class KnownMetrics(BinaryMetrics):
         return super().figures(*_known(output, target))
 
 
-class AlertMetrics(Metrics):
+class RateMetrics(Metrics):
     """`alert_rate`: the share of rows that are alerts. There are no labels, so nothing says which of them are right."""
 
     @property

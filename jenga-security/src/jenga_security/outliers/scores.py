@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,38 +19,45 @@ INNER = 15.87, 84.13  # percentiles one deviation from the middle of a normal di
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Each member's score goes to its logarithm, is centred and divided by its spread over held-out rows (median and half
-    the middle 68 %, which anomalies among them hardly move); their mean is ranked."""
+    the middle 68 %, which anomalies among them hardly move); their mean, weighted by `votes`, is ranked."""
 
+    votes: tuple[float, ...]
     centre: tuple[float, ...]
     spread: tuple[float, ...]
     ranks: Ranks
 
     @classmethod
-    def fit(cls, raw: Array) -> Scores:
-        """From raw scores [n, M] >= 0 of held-out rows."""
+    def fit(cls, raw: Array, votes: Sequence[float]) -> Scores:
+        """From raw scores [n, M] >= 0 of held-out rows; `votes` [M]."""
         logs = _logs(raw)
         low, high = np.percentile(logs, INNER, axis=0)
         spread = np.where(high > low, (high - low) / 2, 1.0)
-        scale = tuple(np.median(logs, axis=0).tolist()), tuple(spread.tolist())
+        scale = tuple(votes), tuple(np.median(logs, axis=0).tolist()), tuple(spread.tolist())
         return cls(*scale, Ranks.fit(_together(logs, *scale)))
 
     def apply(self, raw: Array) -> Array:
         """float64 [N] in 0..1 for raw scores [N, M]."""
-        return self.ranks.apply(_together(_logs(raw), self.centre, self.spread))
+        return self.ranks.apply(_together(_logs(raw), self.votes, self.centre, self.spread))
 
     def state(self) -> dict[str, Any]:
-        return {"centre": list(self.centre), "spread": list(self.spread), "ranks": self.ranks.state()}
+        return {
+            "votes": list(self.votes),
+            "centre": list(self.centre),
+            "spread": list(self.spread),
+            "ranks": self.ranks.state(),
+        }
 
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Scores:
         """The inverse of `state`."""
-        return cls(tuple(state["centre"]), tuple(state["spread"]), Ranks.read(state["ranks"]))
+        votes, centre, spread = (tuple(state[key]) for key in ("votes", "centre", "spread"))
+        return cls(votes, centre, spread, Ranks.read(state["ranks"]))
 
 
 def _logs(raw: Array) -> Array:
     return np.log(np.maximum(np.asarray(raw, dtype=np.float64), TINY))
 
 
-def _together(logs: Array, centre: tuple[float, ...], spread: tuple[float, ...]) -> Array:
-    together: Array = ((logs - np.array(centre)) / np.array(spread)).mean(axis=1)
+def _together(logs: Array, votes: tuple[float, ...], centre: tuple[float, ...], spread: tuple[float, ...]) -> Array:
+    together: Array = np.average((logs - np.array(centre)) / np.array(spread), axis=1, weights=votes)
     return together

@@ -14,13 +14,14 @@ from jenga_core.api import hookimpl
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task
 from jenga_core.errors import DataError
 
-from ..alert_config import TargetRate
+from ..alerts import AlertRule, counted
+from ..drift import References, trained_on
 from ..labels import Labels
-from ..thresholds import conformal, require_normal
 from .baselines import unlabelled_baselines
 from .config import OneClassConfig, OutlierConfig, UnlabelledConfig
-from .heads import OneClassHead, OutlierHead
-from .metrics import AlertMetrics, KnownMetrics
+from .heads import VOTES, OneClassHead, OutlierHead
+from .metrics import KnownMetrics, RateMetrics
+from .pyod import require_pyod
 from .scores import Scores
 
 Array = np.ndarray[Any, Any]
@@ -37,13 +38,20 @@ class UnlabelledTask(Task):
     """
 
     fuse = False  # a detector reads the inputs that fit it, each on its own
+    conditioned = False  # and as they are: it is fitted once, before training could move them
 
     def __init__(self, config: UnlabelledConfig) -> None:
         self.config = config
         self.labels: Labels | None = None
         self.known = (0, 0)  # training rows known to be normal, known to be anomalies
         self.scores: Scores | None = None
-        self.threshold = config.threshold if isinstance(config.threshold, float) else 1 - config.threshold.target_fpr
+        self.alerts = AlertRule.of(config.threshold)
+        self.drift = References()
+
+    @property
+    def votes(self) -> list[float]:
+        """The weight of each column of raw scores."""
+        return [1.0]
 
     def fit(self, cells: pd.DataFrame) -> None:
         if self.config.target is None:
@@ -61,13 +69,15 @@ class UnlabelledTask(Task):
         return {
             "labels": None if self.labels is None else self.labels.state(),
             "known": list(self.known),
-            "threshold": self.threshold,
+            "alerts": self.alerts.state(),
+            "drift": self.drift.state(),
             "scores": None if self.scores is None else self.scores.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.labels = None if state["labels"] is None else Labels.read(state["labels"])
-        self.known, self.threshold = (state["known"][0], state["known"][1]), float(state["threshold"])
+        self.known, self.alerts = (state["known"][0], state["known"][1]), AlertRule.read(state["alerts"])
+        self.drift = References.read(state["drift"])
         self.scores = None if state["scores"] is None else Scores.read(state["scores"])
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
@@ -98,7 +108,7 @@ class UnlabelledTask(Task):
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         raw = super().predict(model, batch, name)["raw"]
         score = torch.from_numpy(self._scored(raw.detach().cpu().numpy()))
-        return {"raw": raw, "score": score, "flag": score >= self.threshold}
+        return {"raw": raw, "score": score, "flag": score >= self.alerts.threshold}
 
     def _scored(self, raw: Array) -> Array:
         """float32 [B]; before `calibrate` a stand-in that has no meaning but its order."""
@@ -110,10 +120,15 @@ class UnlabelledTask(Task):
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
         """Fit the detector's buffers on training rows; after a resume they came with the checkpoint."""
+        require_pyod(self.config.pyod)
         name = next(name for name, task in run.data.parts.tasks.items() if task is self)
         table = run.data.tables[self.config.data]
-        held = self._held_out(np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")])
-        require_held_out(int(held.sum()), self.config.threshold)
+        told = self._told(np.asarray(table.targets[name].columns["y"]))
+        held = told[table.labelled(name, "validation")]
+        self.alerts = counted(self.alerts, run, self.config.data)
+        self.alerts.require(held)
+        require_held_out(int((held == 0).sum()))
+        self.drift = trained_on(run, name, self.config.data, labelled=False)
         head = run.model.heads[name]
         for unread in [i for i in run.config.inputs_of(self.config.data) if i not in head.inputs]:
             run.note(f"task {name} does not read input {unread!r}: its backbone is of another kind")
@@ -121,39 +136,44 @@ class UnlabelledTask(Task):
             return
         rng = np.random.default_rng(run.config.seed)
         rows = table.labelled(name, "train")
-        rows = rows[self._held_out(np.asarray(table.targets[name].columns["y"])[rows])]
+        rows = rows[told[rows] == 0]
         if len(rows) > FITTED_ON:
             rows = np.sort(rng.choice(rows, FITTED_ON, replace=False))
         head.fit(_rows(run, head, self.config.data, rows), rng)
 
-    def _held_out(self, y: Array) -> Array:
-        """Which rows stand for the normal: all, or where labels may be used, those not known to be anomalies."""
-        return y != 1 if self.config.labels == "few" else np.ones(len(y), dtype=bool)
+    def _told(self, y: Array) -> Array:
+        """What may be known of rows: 1 = anomaly, 0 = taken as normal, which is every row unless labels are `few`."""
+        return (y == 1).astype(np.int64) if self.config.labels == "few" else np.zeros(len(y), dtype=np.int64)
+
+    def truth(self, frame: pd.DataFrame) -> tuple[Array, Array]:
+        """(int64 [N] with 1 = anomaly, bool [N] = is of use) of new rows, for a threshold that is set on them.
+
+        Without a column of labels every row counts as normal.
+        """
+        if self.labels is None:
+            return np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=bool)
+        return self.labels.encode(frame[self.labels.column])
 
     def calibrate(self, output: Columns, target: Columns) -> None:
         """Fit the ranks, and the threshold where it is a rate. Labels are not looked at unless they are `few`."""
-        held = self._held_out(np.asarray(target["y"]))
-        raw = np.asarray(output["raw"])[held]
-        if not len(raw):
+        told, raw = self._told(np.asarray(target["y"])), np.asarray(output["raw"])
+        held = raw[told == 0]
+        if not len(held):
             return
-        if len(raw) > 1 and (raw == raw[0]).all():
+        if len(held) > 1 and (held == held[0]).all():
             raise DataError(
                 "the detector gives every validation row the same score: it has collapsed, or the columns hold one value",
                 next="look at the columns; another seed or a smaller learning_rate may help",
             )
-        self.scores = Scores.fit(raw)
-        self.threshold = self._choose(self.scores.apply(raw).astype(np.float32))
-
-    def _choose(self, scores: Array) -> float:
-        if isinstance(self.config.threshold, TargetRate):
-            return conformal(scores, self.config.threshold.target_fpr)
-        return self.config.threshold
+        self.scores = Scores.fit(held, self.votes)
+        scores = self._scored(raw)
+        self.alerts, self.drift = self.alerts.calibrated(scores, told), self.drift.scored(scores, told)
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Columns label (as the data spell it, where they do), score, threshold."""
         normal, anomaly = self._words
         label = pd.Series([anomaly if flag else normal for flag in np.asarray(output["flag"]).astype(bool).tolist()])
-        return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.threshold})
+        return pd.DataFrame({"label": label, "score": np.asarray(output["score"]), "threshold": self.alerts.threshold})
 
     @property
     def _words(self) -> tuple[Any, Any]:
@@ -161,20 +181,22 @@ class UnlabelledTask(Task):
 
     def metrics(self) -> Metrics:
         if self.labels is None:
-            return AlertMetrics()
-        return KnownMetrics((str(self._words[0]), str(self._words[1])), self.threshold)
+            return RateMetrics()
+        return KnownMetrics((str(self._words[0]), str(self._words[1])), self.alerts)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
         """Detectors without labels, ranked and alerting as the model does; with labels in training also the two with."""
-        return unlabelled_baselines(
-            seed, known=self.known, held_out=self._held_out, choose=self._choose, threshold=self.threshold
-        )
+        return unlabelled_baselines(seed, self.alerts, self.config.pyod, told=self._told, known=self.known)
 
 
 class OutlierTask(UnlabelledTask):
     """security/outlier: the mean of three views of a row (`heads.OutlierHead`)."""
 
     config: OutlierConfig
+
+    @property
+    def votes(self) -> list[float]:
+        return [VOTES[member] for member in self.config.members]
 
     def head(self, context: HeadContext) -> nn.Module:
         return OutlierHead(context, self.config.members)
@@ -189,11 +211,9 @@ class OneClassTask(UnlabelledTask):
         return OneClassHead(context)
 
 
-def require_held_out(rows: int, threshold: float | TargetRate) -> None:
-    """DataError where ranks have too few validation rows to rest on."""
-    if isinstance(threshold, TargetRate):
-        require_normal(rows, threshold.target_fpr)
-    elif rows == 0:
+def require_held_out(rows: int) -> None:
+    """DataError where ranks have no validation row to rest on."""
+    if rows == 0:
         raise DataError(
             "scores are ranks among validation rows, and there are none",
             next="give validation rows (`split: {validation: 0.1}`)",

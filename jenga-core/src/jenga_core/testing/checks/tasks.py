@@ -56,12 +56,12 @@ class TaskChecks(Samples):
     def test_task_leaves_out_rows_without_a_label(self, task: str, tmp_path: Path) -> None:
         rig = self.task_rig(task, tmp_path)
         _, frame = self.task_inputs(task, tmp_path)
-        columns = rig.config.tasks[TASK].columns()
-        if not columns:
+        options = rig.config.tasks[TASK]
+        if not options.label_columns():
             return  # a task that makes its own labels
         encoded = rig.data.tables[TABLE]
-        cells = frame[columns].astype(object)
-        cells.loc[NO_LABEL, columns] = None
+        cells = frame[options.columns()].astype(object)
+        cells.loc[NO_LABEL, options.label_columns()] = None
         found = rig.parts.tasks[TASK].encode(cells, encoded.inputs)
         assert not found.present[NO_LABEL], "a row without a label is taken as labelled"
         assert (

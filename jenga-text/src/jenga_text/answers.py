@@ -1,0 +1,75 @@
+"""Answers as SQuAD's official script compares them, and the cells that hold them."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from jenga_core.errors import DataError
+
+from .spans import lists_of
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+Answer = tuple[int, str]  # where it begins, and its text
+
+
+@lru_cache(maxsize=1 << 16)
+def normal(answer: str) -> str:
+    """Lower case, without punctuation, articles and more than single blanks (evaluate-v2.0.py)."""
+    return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def exact(answer: str, gold: Sequence[str]) -> float:
+    """1 where the answer is one of the gold ones; "" means that there is none, and an empty `gold` likewise."""
+    return max(float(normal(answer) == normal(each)) for each in gold or ("",))
+
+
+def f1(answer: str, gold: Sequence[str]) -> float:
+    """The overlap of words with the gold answer that fits best."""
+    return max(_overlap(normal(answer).split(), normal(each).split()) for each in gold or ("",))
+
+
+def _overlap(one: list[str], other: list[str]) -> float:
+    if not one or not other:
+        return float(one == other)
+    same = sum((Counter(one) & Counter(other)).values())
+    return 2 * same / (len(one) + len(other))
+
+
+def answers_of(cells: pd.Series, contexts: Sequence[str], column: str) -> list[list[Answer] | None]:
+    """The answers of each row, None where there is no label. `DataError` with row and column where one is not in the context."""
+    flat = cells.map(lambda cell: _of_lists(cell) if isinstance(cell, Mapping) else cell)
+    rows = zip(lists_of(flat, column), contexts, cells.index, strict=True)
+    return [
+        None if found is None else [_answer(each, text, row, column) for each in found] for found, text, row in rows
+    ]
+
+
+def _of_lists(cell: Mapping[str, Any]) -> Any:
+    """The form of Hugging Face's data sets: {text: [...], answer_start: [...]}."""
+    texts, starts = cell.get("text"), cell.get("answer_start")
+    if texts is None or starts is None:
+        return cell
+    return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
+
+
+def _answer(given: Any, context: str, row: Any, column: str) -> Answer:
+    text, start = (given.get("text"), given.get("answer_start")) if isinstance(given, Mapping) else (None, None)
+    if not isinstance(text, str) or not text or not isinstance(start, int) or isinstance(start, bool):
+        raise DataError(f"{str(given)[:60]!r} is no answer {{text, answer_start}}", row=row, column=column)
+    if start < 0 or context[start : start + len(text)] != text:
+        near = context.find(text)
+        raise DataError(
+            f"the answer {text[:40]!r} does not stand at character {start} of the context",
+            row=row,
+            column=column,
+            next=f"it stands at {near}" if near >= 0 else "the context does not have it: correct the row",
+        )
+    return start, text

@@ -1,0 +1,111 @@
+"""text/conll: CoNLL files, a word a line with its tag in the last column and a blank line after each sentence -> a row each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+
+from jenga_core.contracts import Source
+from jenga_core.errors import DataError
+from jenga_core.textfiles import BlockFile, shown, utf8_blocks
+
+from . import tags as bio
+from .ner_config import ConllConfig
+
+COLUMNS = ["text", "tokens", "tags", "entities"]
+NOT_A_WORD = ("-DOCSTART-", "-X-")  # lines that part documents in CoNLL-2003
+
+
+class ConllSource(Source):
+    """Columns: `text` (the words, a blank between two), `tokens`, `tags` (lists) and `entities`, a list of {start, end, label}.
+
+    Words and tags are parted by tabs where a line has one, else by white space. IOB1, IOB2, BIOES and BILOU are read alike. A
+    line that begins with "# " and ends in no tag is a comment, as long as no word of its sentence has come.
+    """
+
+    def __init__(self, config: ConllConfig) -> None:
+        self.config = config
+        self._repaired = 0
+
+    def columns(self, path: Any) -> list[str]:
+        return COLUMNS
+
+    def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        self._repaired = 0
+        rows, start = self._sentences(path), 0
+        while chunk := list(islice(rows, batch_rows)):
+            index = pd.RangeIndex(start, start + len(chunk))
+            cells = {name: [row[at] for row in chunk] for at, name in enumerate(COLUMNS)}
+            yield pd.DataFrame(cells, index=index).astype({"text": "str"})
+            start += len(chunk)
+        if not start:
+            raise DataError("there is no sentence in the file", where=shown(path))
+
+    def notes(self) -> list[str]:
+        if not self._repaired:
+            return []
+        return [f"{self._repaired:,} entities begin with I- or E- (IOB1, or a defect): read as if with B-"]
+
+    def _sentences(self, path: Any) -> Iterator[tuple[Any, ...]]:
+        words: list[str] = []
+        tags: list[str] = []
+        number = 0
+        with io.BufferedReader(BlockFile(utf8_blocks(path)), 1 << 20) as lines:
+            for number, line in enumerate(lines, start=1):
+                text = line.decode().strip("\r\n")
+                if not text.strip() or text.startswith(NOT_A_WORD):
+                    if words:
+                        yield self._row(words, tags, path, number)
+                        words, tags = [], []
+                elif words or not self._is_comment(text):
+                    word, tag = self._cells(text, path, number)
+                    words.append(word)
+                    tags.append(tag)
+        if words:
+            yield self._row(words, tags, path, number + 1)
+
+    def _is_comment(self, line: str) -> bool:
+        """A line such as "# O" at the head of a sentence is a word: a hash sign with its tag."""
+        cells = line.split()
+        return line.startswith("# ") and not _is_tag(cells[min(self.config.tag, len(cells) - 1)])
+
+    def _cells(self, line: str, path: Any, number: int) -> tuple[str, str]:
+        cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
+        last = max(self.config.word, self.config.tag)
+        if len(cells) < 2 or len(cells) <= last or not cells[self.config.word]:
+            what = (
+                f"{line.strip()[:60]!r} has {len(cells)} column{'s' * (len(cells) != 1)}; a word and its tag are needed"
+            )
+            raise DataError(what, where=f"{shown(path)}, line {number}", next="part words and tags by a tab or a blank")
+        return cells[self.config.word], cells[self.config.tag]
+
+    def _row(self, words: list[str], tags: list[str], path: Any, behind: int) -> tuple[Any, ...]:
+        try:
+            found, repaired = bio.read(tags)
+        except ValueError as error:
+            wrong = next(at for at, tag in enumerate(tags) if not _is_tag(tag))
+            where = f"{shown(path)}, line {behind - len(tags) + wrong}"
+            raise DataError(
+                str(error), where=where, next="give the column of the tags: source: {kind: text/conll, tag: 3}"
+            ) from None
+        self._repaired += repaired
+        starts, at = [], 0
+        for word in words:
+            starts.append(at)
+            at += len(word) + 1
+        spans = [
+            {"start": starts[a], "end": starts[b - 1] + len(words[b - 1]), "label": label} for a, b, label in found
+        ]
+        return " ".join(words), words, tags, spans
+
+
+def _is_tag(tag: str) -> bool:
+    try:
+        bio.read([tag])
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,286 @@
+"""text/ner: entities in a text, learned as one BIO tag per token, predicted as spans of characters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from jenga_core.api import hookimpl
+from jenga_core.contracts import (
+    Array,
+    Baseline,
+    Batch,
+    Columns,
+    Encoded,
+    HeadContext,
+    Metrics,
+    Processor,
+    Ragged,
+    Task,
+    View,
+)
+from jenga_core.errors import DataError, UserError, nearest
+
+from . import tags as bio
+from .cells import texts_of
+from .crf import Crf
+from .entity_metrics import EntityMetrics, predicted
+from .ner_config import NerConfig
+from .spans import Span, from_spans, from_tags
+from .viterbi import constrained
+
+UNKNOWN = -1  # a label that training rows do not have
+
+
+class NerTask(Task):
+    """Every token of the text that overlaps an entity carries its tag, and special tokens are O; other columns carry none.
+
+    Target columns: `y` (Ragged, a tag per token, -1 for none), `spans` (those of the input) and `gold` (Ragged [E, 3]: start,
+    end, label). Outputs: `tags` and `score` per token, with `lengths`. Counted in `excluded`: rows without a label or whose
+    entities cut a token, lie behind what was kept of the text, have a type that training rows lack, or begin with I.
+    """
+
+    def __init__(self, config: NerConfig) -> None:
+        self.config = config
+        self.types: list[str] = []
+        self.input, self.column = "", 0
+        self._processors: Mapping[str, Processor] = {}
+
+    def bind(self, processors: Mapping[str, Processor]) -> None:
+        self._processors = processors
+
+    def fit(self, cells: pd.DataFrame) -> None:
+        self.input, self.column = self._place()
+        found, _ = self._spans(cells, texts_of(cells[self.config.text], self.config.text))
+        every = {label for row in found for _, _, label in row or ()}
+        self.types = list(self.config.types or sorted(every))
+        if not self.types:
+            what = f"there is no entity in the {len(cells):,} training rows"
+            raise DataError(what, where=f"column {self.config.target!r}", next="check the column, or name `types`")
+        for row, spans in zip(cells.index, found, strict=True):
+            for *_, label in spans or ():
+                if label not in self.types:
+                    raise DataError(
+                        f"the type {label!r} is not in `types`",
+                        row=row,
+                        column=self.config.target,
+                        allowed=self.types,
+                        nearest=nearest(label, self.types),
+                    )
+
+    def _place(self) -> tuple[str, int]:
+        """(input, number of the text's column in it); where none has the column by its name, the first of the first input."""
+        for name, processor in self._processors.items():
+            columns = list(getattr(processor, "columns", ()))
+            if self.config.text in columns:
+                return name, columns.index(self.config.text)
+        return next(iter(self._processors)), 0
+
+    def state(self) -> dict[str, Any]:
+        return {"types": self.types, "input": self.input, "column": self.column}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.types, self.input, self.column = list(state["types"]), state["input"], int(state["column"])
+
+    def _spans(self, cells: pd.DataFrame, texts: Sequence[str]) -> tuple[list[list[Span] | None], int]:
+        target = cells[self.config.target]
+        if self.config.form == "spans":
+            return from_spans(target, texts, self.config.target), 0
+        words = cells[self.config.tokens] if self.config.tokens else None
+        return from_tags(target, words, texts, self.config.target)
+
+    def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
+        encoded, texts = inputs[self.input], texts_of(cells[self.config.text], self.config.text)
+        spans = self._tokens(encoded, texts)
+        found, repaired = self._spans(cells, texts)
+        labelled = np.array([row is not None for row in found], dtype=bool)
+        number = {label: at for at, label in enumerate(self.types)}
+        gold = Ragged.of(
+            [
+                np.array([(a, b, number.get(k, UNKNOWN)) for a, b, k in row or ()], np.int64).reshape(-1, 3)
+                for row in found
+            ],
+            dtype=np.int64,
+        )
+        y, cut, behind = align(gold, spans, self.column)
+        row, _, entity = gold.flat(np.arange(len(gold)))
+        excluded = {
+            "no label": int((~labelled).sum()),
+            "labelled, but without text": int((labelled & ~encoded.present).sum()),
+            "an entity cuts a token (learned as the whole token, judged as it is)": cut,
+            "an entity lies behind what was kept of the text (not learned, judged as missed)": behind,
+            "an entity of a type that training rows lack (judged as missed)": len(
+                set(row[entity[:, 2] == UNKNOWN].tolist())
+            ),
+            "an entity begins with I (read as B)": repaired,
+        }
+        return Encoded(
+            {"y": y, "spans": spans, "gold": gold},
+            present=labelled & encoded.present,
+            excluded={reason: n for reason, n in excluded.items() if n},
+        )
+
+    def _tokens(self, encoded: Encoded, texts: Sequence[str]) -> Ragged:
+        """Where the tokens are. `UserError` where they cannot be those of the texts."""
+        spans = encoded.spans
+        if spans is None:
+            raise UserError(f"input {self.input!r} does not say where its tokens are", where="text/ner")
+        row, _, place = spans.flat(np.arange(len(spans)))
+        own = place[:, 0] == self.column
+        if (place[own, 2] > np.array([len(text) for text in texts])[row[own]]).any():
+            raise UserError(
+                f"input {self.input!r} does not read column {self.config.text!r}",
+                where="text/ner",
+                next="let `text` name the column of the input that the entities are in",
+            )
+        return spans
+
+    def collate(
+        self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
+    ) -> tuple[Mapping[str, Tensor], float]:
+        """(row, pos, y) of the tokens with a tag; the count is their number."""
+        column = encoded.columns["y"]
+        assert isinstance(column, Ragged)
+        row, pos, y = column.flat(rows)
+        kept = y >= 0
+        return {name: torch.from_numpy(v[kept]) for name, v in {"row": row, "pos": pos, "y": y}.items()}, float(
+            kept.sum()
+        )
+
+    def head(self, context: HeadContext) -> nn.Module:
+        tags = 1 + 2 * len(self.types)
+        return TagHead(self.input, context.dim, tags, dropout=self.config.dropout, crf=self.config.crf)
+
+    def loss(self, output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
+        """Of each token its cross-entropy; with a CRF, of each row -log p(its tags): a sum over the same tokens."""
+        if self.config.crf:
+            return output["loss"].sum()
+        return functional.cross_entropy(output["scores"].float(), target["y"], reduction="sum")
+
+    def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
+        """`tags` int64 and `score` [B, T]: the best sequence that BIO allows, and each tag's probability."""
+        view = model.view(batch, fuse=self.fuse)
+        mask = view.parts[self.input].mask
+        head = model.heads[name]
+        tags, logs = head.best(head(view, None)["scores"].float(), mask)
+        score = logs.gather(2, tags[:, :, None])[:, :, 0].exp()
+        return {"tags": tags, "score": score, "lengths": mask.sum(dim=1)}
+
+    def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
+        """`entities`: a list of {start, end, label, score} per row; the score is the geometric mean over its tokens' tags."""
+        spans, score = inputs[self.input].spans, output["score"]
+        assert spans is not None
+        assert isinstance(score, Ragged)
+        found = predicted(output, spans.take(rows), self.column)
+        logs = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(score.values.astype(np.float64), 1e-30)))])
+        means = np.exp((logs[found.last + 1] - logs[found.first]) / (found.last + 1 - found.first))
+        lists: list[list[dict[str, Any]]] = [[] for _ in range(len(rows))]
+        for row, start, end, label, mean in zip(
+            *(v.tolist() for v in (found.row, found.start, found.end, found.label, means)), strict=True
+        ):
+            lists[row].append({"start": start, "end": end, "label": self.types[label], "score": round(mean, 6)})
+        return pd.DataFrame({"entities": pd.Series(lists, dtype=object)})
+
+    @hookimpl
+    def on_predict(self, run: Any, frame: pd.DataFrame, predictions: pd.DataFrame) -> None:
+        """Put the words of each entity beside its offsets, where the rows have the text at hand."""
+        name = next(key for key, task in run.parts.tasks.items() if task is self)
+        column = f"{name}.entities"
+        if column not in predictions or self.config.text not in frame:
+            return
+        texts = texts_of(frame[self.config.text], self.config.text)
+        for text, found in zip(texts, predictions[column].tolist(), strict=True):
+            for entity in found if isinstance(found, list) else ():
+                entity["text"] = text[entity["start"] : entity["end"]]
+
+    def metrics(self) -> Metrics:
+        return EntityMetrics(self.types, self.column)
+
+    def baselines(self, seed: int) -> Sequence[Baseline]:
+        return [NoEntities()]
+
+
+class TagHead(nn.Module):
+    """Scores of the tags at the labelled tokens [n, tags], with a CRF also the `loss` of each row [rows]; without a target the
+    scores of all tokens [B, T, tags]."""
+
+    def __init__(self, name: str, dim: int, tags: int, *, dropout: float, crf: bool) -> None:
+        super().__init__()
+        self.name, self.dropout, self.linear = name, nn.Dropout(dropout), nn.Linear(dim, tags)
+        self.crf = Crf(tags) if crf else None
+
+    def forward(self, view: View, target: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        tokens = view.of(self.name).tokens
+        if target is None:
+            return {"scores": self.linear(self.dropout(tokens))}
+        scores = self.linear(self.dropout(tokens[target["row"], target["pos"]]))
+        return {"scores": scores} if self.crf is None else {"loss": self._losses(self.crf, scores.float(), target)}
+
+    def _losses(self, crf: Crf, scores: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """The labelled tokens of each row as one sequence."""
+        row = target["row"]
+        lengths = torch.bincount(row)
+        starts = lengths.cumsum(0) - lengths
+        pos = torch.arange(len(row), device=row.device) - starts[row]
+        mask = torch.arange(int(lengths.max()), device=row.device) < lengths[:, None]
+        padded = scores.new_zeros((*mask.shape, scores.shape[1])).index_put((row, pos), scores)
+        tags = target["y"].new_zeros(mask.shape).index_put((row, pos), target["y"])
+        return crf.loss(padded, tags, mask) * (lengths > 0)
+
+    def best(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(tags [B, T], log-probabilities of all tags [B, T, tags])"""
+        if self.crf is not None:
+            return self.crf.best(scores, mask), self.crf.marginals(scores, mask)
+        logs = torch.log_softmax(scores, dim=-1)
+        return constrained(logs, mask), logs
+
+
+class NoEntities(Baseline):
+    """Finds nothing: what a score of 0 recall is."""
+
+    name, trivial = "no entities", True
+
+    def fit(self, features: Any, target: Columns) -> None:
+        """There is nothing to learn."""
+
+    def predict(self, features: Any, rows: int) -> Columns:
+        return {"tags": Ragged(np.zeros(0, np.int64), np.zeros(rows + 1, np.int64))}
+
+
+def align(gold: Ragged, spans: Ragged, column: int) -> tuple[Ragged, int, int]:
+    """Character spans -> tags of tokens, by overlap of their characters. O(tokens + entities).
+
+    Returns (tags, -1 where a token carries none; rows in which an entity cuts a token; rows with entities behind the tokens).
+    """
+    every = np.arange(len(spans))
+    row, _, place = spans.flat(every)
+    y = np.where((place[:, 0] == column) | (place[:, 0] < 0), bio.OUTSIDE, -1).astype(np.int64)
+    at = np.flatnonzero((place[:, 0] == column) & (place[:, 1] < place[:, 2]))
+    entity_row, _, entity = gold.flat(every)
+    if not len(entity):
+        return Ragged(y, spans.starts), 0, 0
+    size = max(int(place[:, 2].max(initial=0)), int(entity[:, 1].max())) + 1
+    starts, ends = row[at] * size + place[at, 1], row[at] * size + place[at, 2]
+    # Tokens of a row are in the order of the text, so those that overlap an entity follow each other.
+    first = np.searchsorted(ends, entity_row * size + entity[:, 0], side="right")
+    behind = np.searchsorted(starts, entity_row * size + entity[:, 1], side="left")
+    some = first < behind
+    lost = entity_row[~some]
+    cut = np.zeros(len(entity), dtype=bool)
+    cut[some] = (starts[first[some]] != (entity_row * size + entity[:, 0])[some]) | (
+        ends[behind[some] - 1] != (entity_row * size + entity[:, 1])[some]
+    )
+    # From its first token to its last, those without a character between them too: an I must not follow an O.
+    lo = at[first[some]]
+    length = at[behind[some] - 1] + 1 - lo
+    tokens = np.repeat(lo - (np.cumsum(length) - length), length) + np.arange(int(length.sum()))
+    label = entity[some, 2]
+    y[tokens] = np.repeat(np.where(label >= 0, bio.begin(label) + 1, -1), length)
+    y[lo] = np.where(label >= 0, bio.begin(label), -1)
+    return Ragged(y, spans.starts), len(set(entity_row[cut].tolist())), len(set(lost.tolist()))

@@ -1,0 +1,135 @@
+"""text/words: columns of text -> words with their spelling as features, for small networks without a checkpoint."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from jenga_core.contracts import Array, Encoded, Processor, Purpose, Ragged
+from jenga_core.errors import DataError
+
+from .cells import texts_of
+from .word_config import WordsConfig
+
+SLOTS = ("word", "shape", *(f"first {n}" for n in range(1, 5)), *(f"last {n}" for n in range(1, 5)))
+RARE = 0  # the number of a value that training rows do not have often enough; also fills behind a row's end
+# A run of letters, digits and marks, with apostrophes and hyphens inside, or any other character that is no blank.
+WORD = re.compile(r"[\w\u0300-\u036f]+(?:['’-][\w\u0300-\u036f]+)*|\S[\u0300-\u036f\u200d\ufe0f]*")
+
+
+def features_of(word: str) -> tuple[str, ...]:
+    """Its value in each of `SLOTS`. Affixes are of the word in lower case; "" where the word is no longer than the affix."""
+    lower = word.lower()
+    affixes = [lower[:n] if len(lower) > n else "" for n in range(1, 5)] + [
+        lower[-n:] if len(lower) > n else "" for n in range(1, 5)
+    ]
+    return (lower, shape(word), *affixes)
+
+
+def shape(word: str) -> str:
+    """X for capitals, x for other letters, 9 for digits, all else as it is; runs of more than two are cut to two."""
+    kinds = ["9" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in word]
+    return "".join("".join(list(run)[:2]) for _, run in groupby(kinds))
+
+
+class WordsProcessor(Processor):
+    """Encoded column `features` (Ragged [words, slots], numbers of their values); `spans` per word. No special tokens.
+
+    Collated: `features` int64 [B, T, slots] and `mask` [B, T]. In training a word's own value is taken away now and then
+    (`word_dropout`), so that its spelling is learned too.
+    """
+
+    def __init__(self, config: WordsConfig, backbone_config: Any = None) -> None:
+        self.config = config
+        self.columns: tuple[str, ...] = ()
+        self.values: list[dict[str, int]] = []
+
+    def fit(self, cells: pd.DataFrame) -> None:
+        self.columns = tuple(map(str, cells.columns))
+        seen = Counter(word for text in self._texts(cells) for word, _, _ in self._words(text))
+        if not seen:
+            raise DataError("there is no word in the training rows", where=f"columns {', '.join(self.columns)}")
+        counts: list[Counter[str]] = [Counter() for _ in SLOTS]
+        for word, n in seen.items():
+            for slot, value in enumerate(features_of(word)):
+                counts[slot][value] += n
+        often = [sorted(v for v, n in found.items() if n >= self.config.min_count) for found in counts]
+        self._number(often)
+
+    def _number(self, values: list[list[str]]) -> None:
+        """Values of all slots are numbered through, from 1."""
+        starts = np.cumsum([1, *map(len, values)])
+        self.values = [
+            {value: int(start) + at for at, value in enumerate(found)}
+            for start, found in zip(starts, values, strict=False)
+        ]
+
+    def state(self) -> dict[str, Any]:
+        return {"values": [list(found) for found in self.values]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._number([list(found) for found in state["values"]])
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"vocabulary": 1 + sum(map(len, self.values)), "slots": len(SLOTS)}
+
+    def encode(self, cells: pd.DataFrame) -> Encoded:
+        known: dict[str, list[int]] = {}
+        features: list[list[int]] = []
+        spans: list[tuple[int, int, int]] = []
+        lengths = np.zeros(len(cells), dtype=np.int64)
+        every = [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
+        for row, texts in enumerate(zip(*every, strict=True)):
+            before = len(features)
+            for column, text in enumerate(texts):
+                for word, start, end in self._words(text):
+                    if word not in known:
+                        known[word] = [
+                            slot.get(v, RARE) for slot, v in zip(self.values, features_of(word), strict=True)
+                        ]
+                    features.append(known[word])
+                    spans.append((column, start, end))
+            lengths[row] = len(features) - before
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        present = lengths > 0
+        return Encoded(
+            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts)},
+            present,
+            lengths=lengths,
+            spans=Ragged(np.array(spans, np.int32).reshape(-1, 3), starts),
+            excluded={"no text": int((~present).sum())} if not present.all() else {},
+        )
+
+    def _texts(self, cells: pd.DataFrame) -> Iterator[str]:
+        for at in range(cells.shape[1]):
+            yield from texts_of(cells.iloc[:, at], str(cells.columns[at]))
+
+    def _words(self, text: str) -> Iterator[tuple[str, int, int]]:
+        for found in WORD.finditer(text):
+            yield found[0], found.start(), found.end()
+
+    def collate(
+        self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
+    ) -> Mapping[str, Tensor]:
+        features = encoded.columns["features"]
+        assert isinstance(features, Ragged)
+        padded = features.padded(rows, RARE).astype(np.int64)
+        mask = np.arange(padded.shape[1]) < features.lengths(rows)[:, None]
+        if purpose == "train" and self.config.word_dropout:
+            padded[:, :, 0][rng.random(mask.shape) < self.config.word_dropout] = RARE
+        return {"features": torch.from_numpy(padded), "mask": torch.from_numpy(mask)}
+
+    def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
+        features = encoded.columns["features"]
+        assert isinstance(features, Ragged)
+        row, _, value = features.flat(rows)
+        rare = np.bincount(row[value[:, 0] == RARE], minlength=len(rows)) > features.lengths(rows) / 2
+        return {"more than half of the words are rare or new": int(rare.sum())} if rare.any() else {}

@@ -1,0 +1,197 @@
+"""text/ner: what becomes of spans, of BIO columns, and of bad ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jenga_core.contracts import Encoded, Ragged
+from jenga_core.errors import DataError, UserError
+from jenga_text.config import TokenizerConfig, TrainBpeConfig
+from jenga_text.entity_metrics import predicted
+from jenga_text.ner import NerTask
+from jenga_text.ner_config import NerConfig
+from jenga_text.processors import TokenizerProcessor, TrainBpeProcessor
+
+TEXT = "Rais John Doe na 😀 wa Nairobi."
+ENTITIES = [{"start": 5, "end": 13, "label": "PER"}, {"start": 22, "end": 29, "label": "LOC"}]
+
+
+def task_over(texts: Sequence[Any], targets: Sequence[Any], **options: Any) -> tuple[NerTask, pd.DataFrame, Encoded]:
+    """A task fitted on these rows, with the 256 bytes as tokens."""
+    task = NerTask(NerConfig(**{"target": "entities", **options}))
+    cells = pd.DataFrame({"text": pd.Series(texts, dtype=object), "entities": pd.Series(targets, dtype=object)})
+    processor = TokenizerProcessor(TokenizerConfig.example())
+    processor.fit(cells[["text"]])
+    task.bind({"input": processor})
+    task.fit(cells)
+    return task, cells, processor.encode(cells[["text"]])
+
+
+def words_of(encoded: Encoded, task: NerTask, text: str, row: int = 0) -> list[tuple[str, str]]:
+    """(text, label) of the entities that the encoded tags of a row say."""
+    y, spans = encoded.columns["y"], encoded.columns["spans"]
+    assert isinstance(y, Ragged)
+    found = predicted({"tags": y.take(np.array([row]))}, spans.take(np.array([row])), 0)  # type: ignore[union-attr]
+    return [(text[a:b], task.types[k]) for a, b, k in zip(found.start, found.end, found.label, strict=True)]
+
+
+def test_labels_are_aligned_by_characters() -> None:
+    """Trap 3 of the original: words and sub-words were counted differently, so labels slid."""
+    task, cells, encoded = task_over([TEXT], [ENTITIES])
+    assert words_of(task.encode(cells, {"input": encoded}), task, TEXT) == [("John Doe", "PER"), ("Nairobi", "LOC")]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.sampled_from(["John", "é", "😀", "e\u0301", "👨‍👩‍👧", "ng'ombe", "U.S.", "  ", "\t", "日本"]),
+        min_size=1,
+        max_size=8,
+    ),
+    st.data(),
+)
+def test_what_is_encoded_is_decoded(pieces: list[str], data: st.DataObject) -> None:
+    """Spans over whole pieces come back with the same offsets, whatever the tokens."""
+    text = " ".join(pieces)
+    starts = np.cumsum([0, *(len(p) + 1 for p in pieces)])
+    chosen = [at for at, p in enumerate(pieces) if p.strip() and data.draw(st.booleans())]
+    entities = [{"start": int(starts[at]), "end": int(starts[at] + len(pieces[at])), "label": "X"} for at in chosen]
+    other = "hapa ni John", [{"start": 8, "end": 12, "label": "X"}]
+    cells = pd.DataFrame({"text": [text, other[0]], "entities": [entities, other[1]]})
+    for processor in (TokenizerProcessor(TokenizerConfig.example()), TrainBpeProcessor(TrainBpeConfig(vocabulary=300))):
+        processor.fit(cells[["text"]])
+        task = NerTask(NerConfig(target="entities"))
+        task.bind({"input": processor})
+        task.fit(cells)
+        found = task.encode(cells, {"input": processor.encode(cells[["text"]])})
+        if found.present[0]:
+            assert words_of(found, task, text) == [(pieces[at], "X") for at in chosen]
+
+
+def test_json_text_and_triples_are_entities_too() -> None:
+    import json
+
+    task, cells, encoded = task_over([TEXT, TEXT], [json.dumps(ENTITIES), [[5, 13, "PER"], (22, 29, "LOC")]])
+    found = task.encode(cells, {"input": encoded})
+    assert words_of(found, task, TEXT, 0) == words_of(found, task, TEXT, 1) == [("John Doe", "PER"), ("Nairobi", "LOC")]
+
+
+def test_bio_columns() -> None:
+    tags = "O B-PER I-PER O O O B-LOC"
+    task, cells, encoded = task_over([TEXT, TEXT], [tags, tags.split()], form="bio")
+    found = task.encode(cells, {"input": encoded})
+    assert words_of(found, task, TEXT) == [("John Doe", "PER"), ("Nairobi.", "LOC")]
+
+
+def test_bio_with_words_of_its_own() -> None:
+    cells = pd.DataFrame(
+        {"text": [TEXT], "entities": ["O B-PER I-PER O O O B-LOC O"], "words": [[*TEXT[:-1].split(), "."]]}
+    )
+    task, _, encoded = task_over([TEXT], ["O B-PER I-PER O O O B-LOC"], form="bio")
+    task.config = NerConfig(target="entities", form="bio", tokens="words")
+    assert words_of(task.encode(cells, {"input": encoded}), task, TEXT)[1] == ("Nairobi", "LOC")
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (
+            [{"start": 5, "end": 99, "label": "PER"}],
+            "row 2, column 'entities': PER 5:99 does not lie within the text of 30",
+        ),
+        ([{"start": -1, "end": 3, "label": "PER"}], "does not lie within"),
+        ([{"start": 5, "end": 5, "label": "PER"}], "does not lie within"),
+        ([{"start": 5, "end": 13, "label": "PER"}, {"start": 10, "end": 15, "label": "LOC"}], "overlap"),
+        ([{"start": 5, "label": "PER"}], "row 2, column 'entities': start 5 and end None"),
+        ([{"start": 1.5, "end": 3, "label": "PER"}], "whole numbers"),
+        ([{"start": 5, "end": 13, "label": ""}], "no name"),
+        (["PER"], "is no entity"),
+        ("{}", "is no list"),
+        ("[{", "no JSON list"),
+        (7, "is no list"),
+    ],
+)
+def test_bad_spans_are_named(target: Any, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        task_over([TEXT, TEXT], [ENTITIES, target])
+
+
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [("O O", "row 2, column 'entities': 2 tags for 7 words"), ("O PER O O O O O", "'PER' is no tag")],
+)
+def test_bad_tags_are_named(tags: str, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        task_over([TEXT, TEXT], ["O B-PER I-PER O O O B-LOC", tags], form="bio")
+
+
+def test_words_must_be_those_of_the_text() -> None:
+    task, _, encoded = task_over([TEXT], [ENTITIES])
+    task.config = NerConfig(target="entities", form="bio", tokens="words")
+    cells = pd.DataFrame({"text": [TEXT], "entities": [["O"]], "words": [["Mtu"]]})
+    with pytest.raises(DataError, match="row 1, column 'words': the word 'Mtu' is not in the text"):
+        task.encode(cells, {"input": encoded})
+
+
+def test_what_is_odd_is_counted() -> None:
+    texts = [TEXT, TEXT, None, "  ", TEXT, TEXT]
+    targets = [
+        ENTITIES,
+        None,
+        [],
+        [],
+        [{"start": 5, "end": 9, "label": "ORG"}],
+        [{"start": 4, "end": 9, "label": "PER"}],
+    ]
+    task, cells, _ = task_over(texts[:1], targets[:1])
+    cells = pd.DataFrame({"text": texts, "entities": targets})
+    processor = task._processors["input"]
+    found = task.encode(cells, {"input": processor.encode(cells[["text"]])})
+    assert found.present.tolist() == [True, False, False, False, True, True]
+    assert found.excluded == {
+        "no label": 1,
+        "labelled, but without text": 2,
+        "an entity of a type that training rows lack (judged as missed)": 1,
+        "an entity cuts a token (learned as the whole token, judged as it is)": 1,  # it begins with a blank
+    }
+
+
+def test_an_entity_in_the_part_that_was_cut_off_is_missed() -> None:
+    task, cells, _ = task_over([TEXT], [ENTITIES])
+    short = TokenizerProcessor(TokenizerConfig(checkpoint=TokenizerConfig.example().checkpoint, max_length=18))
+    short.fit(cells[["text"]])
+    found = task.encode(cells, {"input": short.encode(cells[["text"]])})
+    assert found.excluded == {"an entity lies behind what was kept of the text (not learned, judged as missed)": 1}
+    perfect = {"tags": Ragged(np.maximum(found.columns["y"].values, 0), found.columns["y"].starts)}  # type: ignore[union-attr]
+    assert task.metrics().compute(perfect, found.columns)["recall"] == 0.5
+
+
+def test_bio_that_begins_with_i_is_read_and_counted() -> None:
+    task, cells, encoded = task_over([TEXT], ["O I-PER I-PER O O O I-LOC"], form="bio")
+    found = task.encode(cells, {"input": encoded})
+    assert words_of(found, task, TEXT)[0] == ("John Doe", "PER")
+    assert found.excluded == {"an entity begins with I (read as B)": 1}
+
+
+def test_types_can_be_fixed() -> None:
+    with pytest.raises(DataError, match="the type 'LOC' is not in `types`"):
+        task_over([TEXT], [ENTITIES], types=["PER"])
+    assert task_over([TEXT], [ENTITIES], types=["X", "PER", "LOC"])[0].types == ["X", "PER", "LOC"]
+
+
+def test_no_entity_at_all_is_refused() -> None:
+    with pytest.raises(DataError, match="no entity in the 1 training rows"):
+        task_over([TEXT], [[]])
+
+
+def test_the_text_must_be_the_inputs() -> None:
+    task, cells, encoded = task_over([TEXT], [ENTITIES])
+    with pytest.raises(UserError, match="does not read column 'text'"):
+        task.encode(cells.assign(text="Jo", entities=[[]]), {"input": encoded})
