@@ -110,7 +110,7 @@ def test_a_change_that_the_kept_rows_cannot_carry_is_refused():
     kept = AlertRule.of(0.5).calibrated(*labelled(np.linspace(0, 1, 200)))
     with pytest.raises(DataError, match="at least 999 normal"):
         kept.changed(TargetRate(target_fpr=0.001))
-    with pytest.raises(DataError, match="one class only"):
+    with pytest.raises(DataError, match="the 200 validation rows; there is one class only"):
         kept.changed("best_f1")
     with pytest.raises(DataError, match="declare rows_per_day"):
         kept.changed(budget(per_day=2, time="at"))

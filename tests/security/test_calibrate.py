@@ -108,7 +108,7 @@ def test_fresh_rows_with_labels_or_all_normal(folder, tmp_path):
     ("options", "what"),
     [((), "nothing to change"), (("--target-fpr", 0.0001), "at least 9,999"), (("--target-fpr", 2), "less than 1"),
      (("--target-fpr", 0.1, "--threshold", 0.5), "exclude each other"), (("--per-day", 3), "rows a day"),
-     (("--threshold", 0.5, "--rows-per-day", 9), "only with --per-day"),
+     (("--threshold", "nan"), "is not a number"), (("--threshold", 0.5, "--rows-per-day", 9), "only with --per-day"),
      (("--threshold", 0.5, "--task", "thread"), "did you mean: threat"), (("--per-day", 9, "--rows-per-day", 3), "no budget")],
 )  # fmt: skip
 def test_what_is_refused_leaves_the_folder_as_it_was(folder, options, what):
@@ -116,6 +116,28 @@ def test_what_is_refused_leaves_the_folder_as_it_was(folder, options, what):
     result = jenga("calibrate", folder, *options)
     assert what in str(result.exception)
     assert (folder / "manifest.json").read_bytes() == before
+
+
+def test_baselines_of_the_old_threshold_do_not_stand_beside_the_new_one(tmp_path):
+    flows(1500, 1).to_csv(tmp_path / "flows.csv", index=False)
+    data = {"flows": {**OPTIONS["data"]["flows"], "path": str(tmp_path / "flows.csv")}}
+    options = {**OPTIONS, "data": data, "train": {**OPTIONS["train"], "baselines": True}}
+    folder = jenga_core.train(options, output=tmp_path / "run", quiet=True, report=False).folder
+
+    def beside():
+        result = jenga("evaluate", folder, "--json")
+        (judged,) = json.loads(result.stdout.splitlines()[-1])["judgements"]
+        return judged["baselines"]["gradient boosting"].keys()
+
+    assert {"average_precision", "recall"} <= beside()
+    assert "would not compare" not in jenga("evaluate", folder).stdout
+    result = jenga("calibrate", folder, "--target-fpr", 0.3)
+    assert "jenga evaluate" in result.stderr
+    assert {"average_precision", "roc_auc", "log_loss"} <= beside()
+    assert not {"recall", "precision", "f1", "false_positive_rate"} & beside()
+    told = jenga("evaluate", folder).stdout.splitlines()[-1]
+    assert "threshold of training" in told
+    assert "recall" in told
 
 
 class Killed(BaseException):

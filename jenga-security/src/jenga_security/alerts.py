@@ -114,7 +114,7 @@ class AlertRule:
 
     def _best_f1(self) -> float:
         """As `thresholds.best_f1`: the best one is the score of an attack; ties go to the higher."""
-        require_both(np.repeat([0, 1], [min(self.normal.rows, 1), min(self.attacks.rows, 1)]))
+        require_both(np.repeat([0, 1], [self.normal.rows, self.attacks.rows]))
         hits = self.attacks.at_least(self.attacks.scores)
         f1 = 2 * hits / (self.attacks.rows + hits + self.normal.at_least(self.attacks.scores))
         return float(self.attacks.scores[np.flatnonzero(f1 == f1.max())[-1]])

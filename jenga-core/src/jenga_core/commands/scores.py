@@ -9,6 +9,7 @@ from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..artifact import MANIFEST
 from ..evaluation import Judgement
 
 if TYPE_CHECKING:
@@ -23,9 +24,26 @@ def recorded(model: Path) -> list[Judgement]:
 
 
 def with_baselines(judgements: Sequence[Judgement], model: Path) -> list[Judgement]:
-    """The same judgements with the baselines that the run fitted and judged on the same rows."""
-    known = {(j.task, j.split): j.baselines for j in recorded(model)}
-    return [replace(j, baselines=known.get((j.task, j.split), {})) for j in judgements]
+    """The same judgements with the baselines that the run fitted and judged on the same rows.
+
+    A task whose state was amended since, by another threshold say, would stand beside baselines that still have the old
+    one: of those only the metrics stay in which the model itself scores as it did then.
+    """
+    known = {(j.task, j.split): j for j in recorded(model)}
+    amended = loads((model / MANIFEST).read_text(encoding="utf-8")).get("states", {})
+    made = []
+    for j in judgements:
+        then = known.get((j.task, j.split))
+        baselines = then.baselines if then else {}
+        if then and f"tasks/{j.task}" in amended:
+            same = {m for m, s in j.scores.items() if m in then.scores and _equal(s.value, then.scores[m].value)}
+            baselines = {n: {m: s for m, s in scores.items() if m in same} for n, scores in baselines.items()}
+        made.append(replace(j, baselines=baselines))
+    return made
+
+
+def _equal(a: float, b: float) -> bool:
+    return math.isclose(a, b, rel_tol=1e-6) or (math.isnan(a) and math.isnan(b))
 
 
 def as_json(judgements: Sequence[Judgement], worth: Mapping[str, Worth] | None = None) -> str:
@@ -60,6 +78,9 @@ def lines(judgements: Sequence[Judgement]) -> Iterator[str]:
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         for row in rows:
             yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        lacking = [m for m in j.scores if j.baselines and not any(m in scores for scores in j.baselines.values())]
+        if lacking:
+            yield f"  the baselines have the threshold of training, so their {', '.join(lacking)} would not compare"
 
 
 def _interval(score: Score) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +64,9 @@ def calibrate(
     artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, note)
     for line in _told(name, old, new):
         typer.echo(line)
+    typer.echo(
+        f"  metrics.json and report.html keep the metrics of the old one; anew: jenga evaluate {model}", err=True
+    )
 
 
 def _wanted(
@@ -79,6 +83,8 @@ def _wanted(
     said = [option for option, value in given.items() if value is not None]
     if len(said) > 1:
         raise UserError(f"{' and '.join(said)} exclude each other", where="jenga calibrate")
+    if threshold is not None and math.isnan(threshold):  # no range of an option keeps it out
+        raise UserError("is not a number", where="--threshold", allowed=["0 to 1"])
     if per_day is not None and rows is None:
         raise UserError(
             "the model does not know how many rows a day brings", where="--per-day", next="--rows-per-day N"
