@@ -17,7 +17,7 @@ from jenga_core.api import BackboneSpec, FusionSpec, ProcessorSpec, SourceSpec, 
 from jenga_core.registry import Registry
 
 PAGE = Path(__file__).parent / "reference" / "configuration.md"
-PLUGINS = ("core", "security")
+PLUGINS = ("core", "security", "text")
 
 INTRODUCTION = """\
 # Configuration
@@ -145,7 +145,8 @@ def _simple(facts: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if kind == "array":
         return f"list of {_form(facts.get('items', {}), definitions)}"
     if kind == "object":
-        return f"{{NAME: {_form(facts.get('additionalProperties') or {}, definitions)}}}"
+        values = facts.get("additionalProperties")  # true: of any type
+        return f"{{NAME: {_form(values if isinstance(values, dict) else {}, definitions)}}}"
     words = {"string": "text", "integer": "whole number", "boolean": "true, false"}.get(kind, kind)
     limits = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     return " ".join([words, *(f"{sign} {_bound(facts[key])}" for key, sign in limits.items() if key in facts)])

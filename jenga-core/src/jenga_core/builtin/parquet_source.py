@@ -107,7 +107,8 @@ def _whole(file: parquet.ParquetFile, names: list[str]) -> dict[str, Seen]:
 @contextmanager
 def _opened(path: Any) -> Iterator[parquet.ParquetFile]:
     try:
-        with parquet.ParquetFile(path) as file:
+        # Buffered ahead, a file would be kept in memory as it is read.
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
             yield file
     except FileNotFoundError:
         raise missing_file(path) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -51,6 +52,8 @@ def watch(
     watcher = Watcher(predictor, log, output, source, table=table, form=format.value,
                       tell=lambda text: typer.echo(text, err=True))  # fmt: skip
     watcher.start(from_start=from_start)
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: no alert waits for a collector that goes through all of it
     typer.echo(f"watching {log}, alerts go to {output}", err=True)
     try:
         while watcher.step() or not once:
