@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import jenga_core
 from jenga_core.cli import app
 from jenga_core.errors import DataError, JengaError
+from jenga_core.report import verdict
 from jenga_security.examples.flows import flows
 from jenga_security.outliers.config import OneClassConfig, OutlierConfig
 from jenga_security.outliers.forest import IsolationForest
@@ -89,9 +90,13 @@ def test_a_seed_gives_the_same_model(run, tmp_path):
 
 @pytest.mark.parametrize("task", ["outlier", "one-class"])
 def test_without_any_label(task, tmp_path):
-    judged = train(tmp_path / "run", table(), task).judgements[0]
+    run = train(tmp_path / "run", table(), task)
+    judged = run.judgements[0]
     assert set(judged.scores) == {"alert_rate"}
     assert list(judged.baselines) == ["isolation forest"]
+    assert "Nothing here says which is better" in verdict(judged)
+    assert "odd.alert_rate" not in run.directions, "more or fewer alerts are not better: nothing to monitor"
+    assert jenga_core.load(run.folder).importance(table()) == {}
     found = jenga_core.load(tmp_path / "run").predict(table(20))
     assert set(found["odd.label"]) <= {"normal", "anomaly"}
 

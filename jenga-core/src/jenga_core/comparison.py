@@ -132,6 +132,8 @@ def _compared(seeds: Sequence[Pairs]) -> list[Compared]:
     found = []
     for task in [t for t in seeds[0] if all(t in pairs for pairs in seeds)]:
         for metric, way in seeds[0][task][0].directions.items():
+            if way == "none":
+                continue
             by_itself, together = (tuple(pairs[task][i].scores[metric].value for pairs in seeds) for i in (0, 1))
             found.append(Compared(task, metric, way, by_itself, together))
     return found

@@ -207,10 +207,14 @@ class Fusion(Protocol):
 
 
 class Metrics(Protocol):
-    """How a task is judged. `directions`: metric name -> which way is better; those names are what `monitor:` may use."""
+    """How a task is judged. `directions`: metric name -> which way is better; those names are what `monitor:` may use.
+
+    "none" is for a number that only describes, such as the share of alerts where nobody knows which are right: it is shown,
+    and no model is called better by it.
+    """
 
     @property
-    def directions(self) -> Mapping[str, Literal["max", "min"]]: ...
+    def directions(self) -> Mapping[str, Literal["max", "min", "none"]]: ...
 
     def compute(self, output: Columns, target: Columns) -> dict[str, float]:
         """Point values over the rows given; `output` from `Task.predict`, `target` from `Task.encode`, row by row.

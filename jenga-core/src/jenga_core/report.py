@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_card", "write_report"]
 
+BETTER = {"max": "higher", "min": "lower", "none": "-"}
 CARDS = 4
 LINES = 5
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -71,7 +72,7 @@ def _top(project: str, manifest: Mapping[str, Any]) -> Html:
 
 
 def _task(judgement: Judgement) -> Html:
-    how = f"{judgement.rows:,} labelled rows of the {judgement.split} split. " + (
+    how = f"{judgement.rows:,} rows of the {judgement.split} split. " + (
         f"Intervals: 95 %, from {judgement.resamples:,} bootstrap resamples of these rows (seed {judgement.seed})."
         if judgement.resamples
         else "No intervals were asked for."
@@ -104,6 +105,8 @@ def verdict(judgement: Judgement) -> str:
     beside = {n: s[metric] for n, s in judgement.baselines.items() if metric in s and not math.isnan(s[metric].value)}
     if not beside:
         return "There is no baseline to compare with."
+    if judgement.directions.get(metric) == "none":
+        return f"Nothing here says which is better: {readable(metric)} only describes."
     up = judgement.directions.get(metric) == "max"
     name, rival = (max if up else min)(beside.items(), key=lambda item: item[1].value)
     model = judgement.scores[metric]
@@ -121,11 +124,11 @@ def _comparison(judgement: Judgement) -> Html:
     columns: dict[str, Scores] = {"model": judgement.scores, **judgement.baselines}
     rows = []
     for metric in judgement.scores:
-        up = judgement.directions.get(metric) == "max"
+        way = judgement.directions.get(metric)
         values = {n: s[metric].value for n, s in columns.items() if metric in s and not math.isnan(s[metric].value)}
-        best = (max if up else min)(values.values()) if values else math.nan
+        best = (max if way == "max" else min)(values.values()) if values and way != "none" else math.nan
         cells = [_value(scores.get(metric), best) for scores in columns.values()]
-        rows.append([readable(metric), "higher" if up else "lower", *cells])
+        rows.append([readable(metric), BETTER.get(way or "", "lower"), *cells])
     return table(["metric", "better", *columns], rows)
 
 

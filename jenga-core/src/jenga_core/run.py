@@ -101,7 +101,8 @@ class Run:
         found = {"loss": "min"}
         for name, task in self.data.parts.tasks.items():
             found[f"{name}.loss"] = "min"
-            found.update({f"{name}.{metric}": way for metric, way in task.metrics().directions.items()})
+            ways = task.metrics().directions
+            found.update({f"{name}.{metric}": way for metric, way in ways.items() if way != "none"})
         return found
 
     @property

@@ -95,7 +95,9 @@ def _judged(model: Model, parts: Parts, encoded: EncodedTable, place: Place) -> 
         if not len(labelled) or any(isinstance(column, Ragged) for column in target.columns.values()):
             continue  # targets of tokens belong to the cells that they were encoded with
         metrics = parts.tasks[task].metrics()
-        metric = next(iter(metrics.directions))
+        metric, way = next(iter(metrics.directions.items()))
+        if way == "none":
+            continue  # nothing becomes worse
         value = compute(metrics, scored.at(task, labelled), take(target.columns, labelled))[metric]
         if math.isfinite(value):
             found[task] = (metric, float(value))

@@ -28,8 +28,8 @@ class RateMetrics(Metrics):
     """`alert_rate`: the share of rows that are alerts. There are no labels, so nothing says which of them are right."""
 
     @property
-    def directions(self) -> Mapping[str, Literal["max", "min"]]:
-        return {"alert_rate": "min"}
+    def directions(self) -> Mapping[str, Literal["max", "min", "none"]]:
+        return {"alert_rate": "none"}
 
     def compute(self, output: Columns, target: Columns) -> dict[str, float]:
         flags = np.asarray(output["flag"])
