@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,13 +21,14 @@ from .api import hookimpl
 from .config import EveryConfig, RunConfig
 from .contracts import Array, Batch
 from .errors import JengaError, TrainingError, UserError, nearest
+from .finishing import finish
 from .model import Step, not_finite, parameter_groups
 from .opening import open_run
 from .registry import Registry
 from .run import Run as Run
 from .sampling import Window, plan, windows
 from .schedules import schedule
-from .scoring import calibrate, judgements, metrics_of, require_rows, score
+from .scoring import metrics_of, require_rows, score
 
 _CURE = "The last checkpoint is whole. A lower learning_rate, clip_norm or fp32 usually cures it"
 
@@ -315,40 +315,3 @@ def _restore(run: Run) -> None:
     run.best_weights = state["best_weights"]
     run.hook.on_load(run=run, state=state["hooks"])
     checkpoint.set_random_state(state["random"][run.rank])
-
-
-def finish(run: Run, *, report: bool = True) -> None:
-    """Set thresholds on validation rows, judge on test rows, write the model folder."""
-    from .explaining.judged import explained
-    from .publishing import publish_run
-
-    started = time.perf_counter()
-    scored: dict[str, dict[str, Any]] = {"validation": {}, "test": {}}
-    for split, results in scored.items():
-        for name, table in run.data.tables.items():
-            rows = table.trainable(split)
-            if len(rows):
-                results[name] = score(run.model, run.data, name, rows, run.place, labels=True)
-        if split == "validation":
-            calibrate(run.data, results)
-            for name in results:  # thresholds may have moved what `predict` gives
-                results[name] = score(run.model, run.data, name, results[name].rows, run.place, labels=True)
-    options = run.config.train
-    split = "test" if scored["test"] else "validation"
-    if split == "validation":
-        run.note("there are no test rows: the scores below are on validation rows, which chose the weights")
-    made = judgements(
-        run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed
-    ) if run.rank == 0 else []  # fmt: skip
-    if options.explanations and report and made:
-        made = explained(run, made, scored[split], split)
-    run.judgements = made
-    for name in run.config.tasks if run.rank == 0 else ():
-        if name not in [j.task for j in made]:
-            run.note(f"task {name} has no labelled {split} rows: it is not judged")
-    run.log("end", seconds_judging=time.perf_counter() - started, stop=run.stop)
-    if run.rank == 0:
-        publish_run(run, report=report)
-        if options.checkpoint.after == "remove":
-            checkpoint.remove_all(run.folder / "checkpoints")
-    run.wait()
