@@ -67,10 +67,10 @@ the rows of the same host before it (`security/window`).
     jenga evaluate run
     jenga predict run new_metrics.csv --output scored.csv
 
-`new_metrics.csv` holds rows without labels. `scored.csv` is the same rows with `label`, `score` (the probability of an
-incident) and `threshold`. A row is judged with what the same file holds of its host before it, so give the last 15 rows of
-each host along with the new ones. The report is `run/report.html`; gradient boosting beside the network gets the row
-itself, and mean and deviation of each number over the window.
+`new_metrics.csv` holds rows without labels. `scored.csv` is the same rows with `incident.label`, `incident.score` (the
+probability of an incident) and `incident.threshold`. A row is judged with what the same file holds of its host before
+it, so give the last 15 rows of each host along with the new ones. The report is `run/report.html`; gradient boosting
+beside the network gets the row itself, and mean and deviation of each number over the window.
 """
 
 

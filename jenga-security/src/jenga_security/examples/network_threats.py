@@ -68,8 +68,8 @@ brute force, backups resemble exfiltration, API clients resemble floods), so no 
     jenga evaluate run
     jenga predict run new_flows.csv --output scored.csv
 
-`new_flows.csv` holds flows without labels. `scored.csv` is the same rows with `label`, `score` (the probability of an
-attack) and `threshold`. The report is `run/report.html`.
+`new_flows.csv` holds flows without labels. `scored.csv` is the same rows with `threat.label`, `threat.score` (the
+probability of an attack) and `threat.threshold`. The report is `run/report.html`.
 """
 
 

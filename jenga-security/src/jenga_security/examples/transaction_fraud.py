@@ -72,8 +72,8 @@ fully, and those who were talked into paying are hardest: they pay by their own 
     jenga evaluate run
     jenga predict run new_transactions.csv --output scored.csv
 
-`new_transactions.csv` holds transactions without labels. `scored.csv` is the same rows with `label`, `score` (the
-probability of fraud) and `threshold`. The report is `run/report.html`; it puts gradient boosting on the same features
+`new_transactions.csv` holds transactions without labels. `scored.csv` is the same rows with `fraud.label`, `fraud.score` (the
+probability of fraud) and `fraud.threshold`. The report is `run/report.html`; it puts gradient boosting on the same features
 beside the network. A score decides nothing by itself: let a person look before an account is stopped.
 """
 
