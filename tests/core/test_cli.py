@@ -145,6 +145,17 @@ def test_a_closed_pipe_is_no_traceback():
     assert "Traceback" not in done.stderr
 
 
+def test_init_writes_into_a_folder_of_the_templates_name(tmp_path, monkeypatch, capsys):
+    template = next(iter(cli_templates(capsys)), None)
+    if template is None:
+        pytest.skip("no template is installed")
+    monkeypatch.chdir(tmp_path)
+    assert jenga("init", template, "--rows", "500") == 0
+    assert (tmp_path / template / "config.yaml").exists()
+    assert jenga("init") == 2
+    assert "a template is needed" in capsys.readouterr().err
+
+
 def test_init_refuses_a_folder_in_use(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     template = next(iter(cli_templates(capsys)), None)

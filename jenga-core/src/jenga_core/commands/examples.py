@@ -18,7 +18,9 @@ Rows = Annotated[int | None, typer.Option(help="Rows to generate; default: the t
 
 def init(
     template: Annotated[str | None, typer.Argument(help="A template's name.", show_default=False)] = None,
-    folder: Annotated[Path | None, typer.Argument(help="A folder to write; new or empty.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="New or empty; default: of the template's name.", show_default=False)
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show the templates.")] = False,
     seed: Seed = 0,
     rows: Rows = None,
@@ -38,8 +40,9 @@ def init(
         for kind, spec in registry.specs(ExampleSpec).items():
             typer.echo(f"{spec.name:<24}  {spec.summary} ({kind})")
         return
-    if template is None or folder is None:
-        raise UserError("a template and a folder are needed", next="jenga init --list, then: jenga init TEMPLATE DIR")
+    if template is None:
+        raise UserError("a template is needed", next="jenga init --list, then: jenga init TEMPLATE [DIR]")
+    folder = folder or Path(registry.example(template).partition("/")[2])
     write_example(registry, template, folder, seed=seed, rows=rows)
     typer.echo(str(folder / "config.yaml"))
     typer.echo(f"Next: jenga train {quote(str(folder / 'config.yaml'))}", err=True)
