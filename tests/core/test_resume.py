@@ -140,10 +140,10 @@ def test_a_signal_while_the_last_epoch_is_evaluated_saves_too(tmp_path: Path, mo
 
 
 def test_a_signal_after_the_last_step_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jenga_core import training
+    from jenga_core import finishing
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "judgements", lambda *a, **k: signal.raise_signal(signal.SIGTERM))
+        patch.setattr(finishing, "judgements", lambda *a, **k: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(KeyboardInterrupt):
             train_here(tmp_path / "run", resume=False)
     assert not (tmp_path / "run" / "manifest.json").exists()
@@ -154,7 +154,7 @@ def test_a_run_that_stopped_early_and_died_while_it_was_judged_resumes_to_the_sa
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is trained again after the stop, and the averaged weights of the best evaluation are the model."""
-    from jenga_core import training
+    from jenga_core import finishing, training
 
     def early() -> dict[str, Any]:
         made = config(learning_rate=0.3)
@@ -170,7 +170,7 @@ def test_a_run_that_stopped_early_and_died_while_it_was_judged_resumes_to_the_sa
     straight = run(tmp_path / "straight")
     assert "early stopping" in straight.stop
     with monkeypatch.context() as patch:
-        patch.setattr(training, "judgements", lambda *a, **k: 1 / 0)
+        patch.setattr(finishing, "judgements", lambda *a, **k: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(tmp_path / "run")
     steps: list[int] = []
