@@ -156,16 +156,17 @@ class TokenizerProcessor(TokensProcessor):
 class TrainBpeProcessor(TokensProcessor):
     """text/train-bpe. The same training rows give the same tokens."""
 
+    config: TrainBpeConfig
+
     def __init__(self, config: TrainBpeConfig, backbone_config: Any = None) -> None:
         self.config = config
-        self.options = config
 
     def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
         from .bpe import PAD, train
 
         if not any(any(column) for column in texts):
             raise DataError(f"there is no text in the {len(texts[0]):,} training rows")
-        tokenizer = train((text for column in texts for text in column), self.options)
+        tokenizer = train((text for column in texts for text in column), self.config)
         return tokenizer, tokenizer.token_to_id(PAD), None
 
 

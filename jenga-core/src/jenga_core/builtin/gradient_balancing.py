@@ -12,6 +12,7 @@ part. A term that is no task's loss is added as it is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,16 +61,16 @@ class Window:
         return [name for name in tasks if name in self.shared.rows]
 
 
-class GradientBalancing:
+class GradientBalancing(ABC):
     """What the methods have in common; a method is its `weigh`."""
 
     def __init__(self, config: BalancingConfig) -> None:
         self.config = config
         self.window: Window | None = None
 
+    @abstractmethod
     def weigh(self, run: Run, tasks: Sequence[str], products: Array, losses: Mapping[str, float]) -> Array:
         """The weights [k] of the gradients of `tasks`. `products` [k, k] are their inner products, `losses` those of the step."""
-        raise NotImplementedError
 
     @hookimpl
     def on_fit_start(self, run: Run) -> None:
