@@ -5,6 +5,8 @@ torchrun --nproc-per-node 2 ddp_script.py FOLDER
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,8 +86,15 @@ def balance(folder: Path) -> dict[str, Any]:
     return catch.seen
 
 
+def note_the_end(folder: Path) -> None:
+    """Called behind what Jenga does at the end of the process."""
+    left = not torch.distributed.is_initialized()
+    (folder / f"ended-{os.environ.get('RANK', '0')}").write_text("left the group" if left else "still in the group")
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
+    atexit.register(note_the_end, folder)
     run = open_run(
         config(clip_norm=None), data=frame(), output=folder / "open", resume=False, seed=None, overrides=(),
         registry=toys.registry(), quiet=True, defaults=Defaults(),

@@ -66,3 +66,10 @@ def test_two_processes_judge_what_one_judges(both: tuple[dict, dict, Path]) -> N
         assert a["scores"].keys() == b["scores"].keys()
         for metric, (value, *_) in a["scores"].items():
             assert b["scores"][metric][0] == pytest.approx(value, rel=1e-4, abs=1e-5), metric
+
+
+@pytest.mark.slow
+def test_processes_leave_their_group_before_they_end(both: tuple[dict, dict, Path]) -> None:
+    """Threads of a group that is still open when the interpreter ends abort the process now and then."""
+    for rank in (0, 1):
+        assert (both[2] / "two" / f"ended-{rank}").read_text() == "left the group"

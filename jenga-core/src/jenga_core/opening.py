@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import random
@@ -132,6 +133,7 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
         torch.use_deterministic_algorithms(config.train.deterministic)
+    atexit.register(leave_group)
     return Accelerator(
         mixed_precision=MODES[config.train.precision],
         cpu=config.train.device == "cpu",
@@ -139,6 +141,12 @@ def start_accelerator(config: RunConfig) -> Accelerator:
         project_config=ProjectConfiguration(logging_dir="trackers"),  # moved into the run's folder once that is known
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+
+
+def leave_group() -> None:
+    """End the group of processes before the interpreter ends: threads of a group that is left open can abort the process."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def seed_everything(config: RunConfig) -> None:

@@ -218,9 +218,10 @@ class Run:
                 self.folder.rmdir()
 
     def close(self) -> None:
+        """Trackers write what they hold. The group of processes stays: another run of this process may use it."""
         self.progress.stop()
-        if self.config.train.trackers:
-            self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
 
 def _mean(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
