@@ -256,7 +256,9 @@ class JointPipeline(transformers.TokenClassificationPipeline):
         """`Joint` is in none of transformers' lists."""
 
     def _forward(self, model_inputs: Any) -> Any:
-        kept = {name: model_inputs.pop(name) for name in ("special_tokens_mask", "offset_mapping", "sentence", "is_last")}
+        kept = {
+            name: model_inputs.pop(name) for name in ("special_tokens_mask", "offset_mapping", "sentence", "is_last")
+        }
         return {**kept, **self.model(**model_inputs), **model_inputs}
 
     def postprocess(self, all_outputs: Any, **options: Any) -> Any:
@@ -282,7 +284,10 @@ def main() -> int:
             for side, run in sides if at % 2 else reversed(sides):
                 found[side].append(run(chosen, frames, checkpoint, seed, steps, options.device))
                 print(f"{name}, seed {seed}, {side}: {found[side][-1]}", file=sys.stderr, flush=True)
-        reached = show(f"{name} on {options.device}: {steps} steps of {BATCH}, {len(frames['test'])} test rows", found) and reached
+        reached = (
+            show(f"{name} on {options.device}: {steps} steps of {BATCH}, {len(frames['test'])} test rows", found)
+            and reached
+        )
     return int(not reached and not options.quick)
 
 

@@ -224,7 +224,9 @@ def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: i
         trainer.train()
         decided = trainer.predict(rows["test"]).predictions.argmax(axis=1)
     truth = [row["labels"] for row in rows["test"].rows]
-    pipe = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, batch_size=32, device=model.device)
+    pipe = transformers.pipeline(
+        "text-classification", model=model.eval(), tokenizer=tokenizer, batch_size=32, device=model.device
+    )
     texts: list[Any] = frames["test"][chosen.columns[0]].tolist()
     if len(chosen.columns) > 1:
         second = frames["test"][chosen.columns[1]]
@@ -253,7 +255,8 @@ def main() -> int:
             for side, run in sides if at % 2 else reversed(sides):
                 found[side].append(run(chosen, frames, checkpoint, seed, steps, options.device))
                 print(f"{name}, seed {seed}, {side}: {found[side][-1]}", file=sys.stderr, flush=True)
-        title = f"{name} on {options.device}: {steps} steps of {BATCH}, at most {chosen.max_length} tokens, {len(frames['test'])} test rows"
+        title = f"{name} on {options.device}: {steps} steps of {BATCH}, at most {chosen.max_length} tokens"
+        title += f", {len(frames['test'])} test rows"
         reached = show(title, found) and reached
     return int(not reached and not options.quick)
 

@@ -279,3 +279,30 @@ def test_what_a_killed_save_left_behind_is_not_part_of_the_model(tmp_path: Path)
     (tmp_path / "config.yaml").write_text("x: 1")
     assert set(artifact.seal(tmp_path, {})["files"]) == {"config.yaml"}
     assert not (tmp_path / f".{WEIGHTS}.123.tmp").exists()
+
+
+class Shared(torch.nn.Module):
+    """Weights in one block, as cuDNN keeps those of an LSTM, and a pair that is tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        block = torch.arange(10.0)
+        self.first = torch.nn.Parameter(torch.empty(0))
+        self.second = torch.nn.Parameter(torch.empty(0))
+        self.first.data, self.second.data = block[:6].view(2, 3), block[6:]
+        self.tied = torch.nn.Linear(3, 2)
+        self.again = self.tied
+
+
+def test_weights_that_share_memory_are_saved_each_for_itself(tmp_path: Path) -> None:
+    module = Shared()
+    module.tied.weight.data = torch.arange(6.0).view(3, 2).t()  # not contiguous
+    artifact.save_weights(tmp_path, module)
+    names = set(load_file(tmp_path / "model.safetensors"))
+    assert names == {"first", "second", "again.bias", "again.weight"}
+    other = Shared()
+    for parameter in other.parameters():  # on the CPU each has memory of its own
+        parameter.data = torch.zeros(parameter.shape)
+    artifact.load_weights(tmp_path, other)
+    for (name, one), two in zip(module.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(one, two), name

@@ -24,8 +24,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
-from torch import nn
+from safetensors.torch import load_model, save_file
+from torch import Tensor, nn
 
 from .config import RunConfig
 from .errors import ArtifactError
@@ -67,13 +67,30 @@ def save_weights(folder: Path, model: nn.Module) -> None:
     temporary = folder / f".{WEIGHTS}.{os.getpid()}.tmp"
     try:
         with naming(folder / WEIGHTS):
-            save_model(model, str(temporary))
+            save_file(own_tensors(model.state_dict()), str(temporary))
             data = temporary.read_bytes()
     except SafetensorError as error:
         raise ArtifactError(f"cannot be written: {error}", where=str(folder / WEIGHTS)) from error
     finally:
         temporary.unlink(missing_ok=True)
     publish(folder / WEIGHTS, data)
+
+
+def own_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU, each tensor with memory of its own; of tied ones, which are one tensor, the first name only.
+
+    cuDNN keeps all weights of an LSTM or GRU in one block; safetensors refuses tensors that share memory.
+    """
+    kept: dict[Any, str] = {}
+    for name in sorted(state):
+        value = state[name]
+        same = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype) if value.numel() else name
+        kept.setdefault(same, name)
+    moved = {name: state[name].detach().cpu().contiguous() for name in kept.values()}
+    return {
+        name: value if value.untyped_storage().nbytes() == value.nbytes else value.clone()
+        for name, value in moved.items()
+    }
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
