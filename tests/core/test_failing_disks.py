@@ -128,7 +128,7 @@ def test_weights_that_do_not_fit_on_the_disk_are_an_error_that_says_so(
     def full(*args: Any) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(artifact, "save_model", full)
+    monkeypatch.setattr(artifact, "save_file", full)
     with pytest.raises(ArtifactError, match=r"model.safetensors: cannot be written: .*No space left"):
         publish_run(unpublished)
 
