@@ -167,6 +167,16 @@ def test_fp16_on_a_cpu_is_refused_and_not_taken_for_fp32(tmp_path: Path) -> None
     assert not (tmp_path / "run").exists()
 
 
+def test_fp32_is_not_tf32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN's default would round what an LSTM or a convolution multiplies to 10 bits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    run = trained(tmp_path / "run", precision="fp32", epochs=1)
+    assert not torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = True
+    jenga_core.load(run.folder, registry=toys.registry())
+    assert not torch.backends.cudnn.allow_tf32
+
+
 def test_device_cpu_is_the_cpu_whatever_else_there_is(tmp_path: Path) -> None:
     assert trained(tmp_path / "run", device="cpu", epochs=1).accelerator.device.type == "cpu"
 

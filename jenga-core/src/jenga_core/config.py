@@ -259,7 +259,9 @@ class TrainConfig(Section):
         ScheduleConfig,
         BeforeValidator(_sampling, json_schema_input_type=ScheduleConfig | Literal["constant", "linear", "cosine"]),
     ] = Field(default_factory=ScheduleConfig, description="a kind, or {kind: ..., warmup_steps: ...}")
-    precision: Literal["fp32", "bf16", "fp16"] = Field(default="fp32", description="bf16 and fp16: mixed precision")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        default="fp32", description="fp32: nothing in TF32; bf16 and fp16: mixed precision"
+    )
     device: Literal["auto", "cpu"] = Field(default="auto", description="auto: an accelerator where there is one")
     sampling: Annotated[Sampling, BeforeValidator(_sampling, json_schema_input_type=Sampling | SamplingName)] = Field(
         default_factory=ProportionalSampling, description="how batches are drawn from several tables"

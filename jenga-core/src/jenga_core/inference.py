@@ -26,7 +26,7 @@ from .model import Model
 from .paths import by_split
 from .reading import read_config
 from .registry import Registry, uncompressed
-from .scoring import Place, judgements, score
+from .scoring import Place, judgements, keep_precision, score
 from .splits import NAMES
 from .tables import Table, load_table, read_frame
 
@@ -300,8 +300,8 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     model = build_model(config, registry, parts, saved)
     hook = build_events(config, registry, parts)
     columns = artifact.read_state(folder, "columns")
-    target = torch.device(device)
-    train = config.train
+    target, train = torch.device(device), config.train
+    keep_precision(train.precision)
     size = train.evaluate_batch_size or 4 * train.batch_size
     place = Place(target, size, autocast(config, target), tokens=train.batch_tokens)
     predictor = Predictor(folder, config, manifest, registry, parts, model, hook, columns, place)

@@ -30,6 +30,7 @@ from .progress import Reporter
 from .reading import dump_config, read_config
 from .registry import Registry
 from .run import Run, digests
+from .scoring import keep_precision
 from .tables import Table
 
 MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -134,6 +135,7 @@ def start_accelerator(config: RunConfig) -> Accelerator:
     if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
         torch.use_deterministic_algorithms(config.train.deterministic)
     atexit.register(leave_group)
+    keep_precision(config.train.precision)
     return Accelerator(
         mixed_precision=MODES[config.train.precision],
         cpu=config.train.device == "cpu",

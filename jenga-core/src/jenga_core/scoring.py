@@ -19,6 +19,12 @@ from .model import Model
 from .sampling import parts
 
 
+def keep_precision(precision: str) -> None:
+    """fp32 means IEEE 754 single precision: cuDNN would compute convolutions and LSTMs in TF32, with 10 bits of mantissa."""
+    if precision == "fp32":
+        torch.backends.cudnn.allow_tf32 = False
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where and how scoring runs. `batch_size` rows at once, of at most `tokens` tokens with their padding.

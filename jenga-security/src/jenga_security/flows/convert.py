@@ -221,5 +221,7 @@ def _text_times(cells: pa.Array, zone: str, formats: tuple[str, ...]) -> Array:
 
 
 def _since_1970(times: pd.Series) -> Array:
-    seconds: Array = (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy("float64")
+    """Whole microseconds divided once: pandas' own `total_seconds` is a digit off in some versions."""
+    micro = pd.to_datetime(times, utc=True).dt.as_unit("us")
+    seconds: Array = np.where(micro.isna(), np.nan, micro.to_numpy("datetime64[us]").astype(np.int64) / 1e6)
     return seconds
