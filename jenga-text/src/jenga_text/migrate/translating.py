@@ -1,0 +1,236 @@
+"""Each type of task of the old configuration as tasks of the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from jenga_core.errors import UserError, nearest
+
+from .draft import Draft
+from .labels import check_entities, classes_of, entity_form, entity_types, sizes
+from .monitors import ALERTS, ANSWERS, CLASSES, ENTITIES, NUMBERS, SCORES, Metrics
+from .naming import named
+from .rows import Rows
+from .tasks import Head, OldTask
+
+# the names that the rewrite printed for the heads of a call, where label_maps gave none
+CALL = {
+    "opening": ("greeting_quality",),
+    "listening": ("active_listening", "paraphrasing", "empathy", "patience", "clarification"),
+    "proactiveness": ("initiative", "anticipation", "follow_up"),
+    "resolution": (
+        "problem_identification",
+        "solution_accuracy",
+        "completeness",
+        "first_call_resolution",
+        "escalation_handling",
+    ),
+    "hold": ("hold_notification", "hold_duration"),
+    "closing": ("closing_quality",),
+}
+LABEL = ("label", "quality_level", "labels")
+
+
+@dataclass
+class Translated:
+    """`tasks`: options by new name. `prefixes`: old head -> what its metrics begin with now. `metrics`: names of them."""
+
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    prefixes: dict[str, str] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
+    text: str | None = None  # a column that the task reads its text from, where it must say so
+
+
+Translator: TypeAlias = Callable[[OldTask, Rows, Draft], Translated]
+
+
+def _each_head(
+    task: OldTask, draft: Draft, metrics: Metrics, options: Callable[[Head, tuple[str, ...]], dict[str, Any]]
+) -> Translated:
+    """A task for each head: heads of Jenga have labels of their own."""
+    found = Translated(metrics=metrics)
+    for head in task.heads:
+        several = len(task.heads) > 1
+        name = named(f"{task.name}_{head.name}" if several else task.name, draft, ("tasks",), "task")
+        at = ("tasks", name)
+        found.tasks[name] = {**options(head, at), **_common(head)}
+        found.prefixes[head.name] = f"{name}."
+        draft.sources[".".join(at)] = head.section.where()
+        if several:
+            draft.remark(at, f"head {head.name!r} of {task.name!r}: each head is a task with a column of its own")
+    columns = {each.get("target") for each in found.tasks.values()}
+    if len(task.heads) > 1 and len(columns) == 1:
+        draft.warn(
+            f"{task.section.where('heads')}: all heads learn the column {columns.pop()!r}, as they did in the original; "
+            "give each its label_column, or correct `target` in the new file"
+        )
+    return found
+
+
+def _common(head: Head) -> dict[str, Any]:
+    found: dict[str, Any] = {} if head.weight == 1 else {"weight": head.weight}
+    return found if head.dropout is None else {**found, "dropout": head.dropout}
+
+
+def _label(task: OldTask, head: Head, rows: Rows, draft: Draft, usual: tuple[str, ...] = LABEL) -> str:
+    section = head.section if head.column else task.section
+    given = head.column or task.label
+    column = rows.pick(given, usual, section.where("label_column" if given else "data_path"), "the label")
+    if given is None and column != usual[0]:
+        draft.remark(
+            ("tasks",), f"{task.name}: {column!r} is taken for the label's column, which the old file does not name"
+        )
+    return column
+
+
+def classification(task: OldTask, rows: Rows, draft: Draft) -> Translated:
+    def options(head: Head, at: tuple[str, ...]) -> dict[str, Any]:
+        column = _label(task, head, rows, draft)
+        classes = classes_of(head, rows, column, at, draft)
+        if head.outputs == 1:
+            raise UserError("one class is nothing to choose from", where=head.section.where("num_labels"))
+        return {"kind": "core/classification", "target": column, **({"classes": classes} if classes else {})}
+
+    return _each_head(task, draft, CLASSES, options)
+
+
+def regression(task: OldTask, rows: Rows, draft: Draft) -> Translated:
+    def options(head: Head, at: tuple[str, ...]) -> dict[str, Any]:
+        if head.outputs not in (None, 1):
+            what = f"a number is one output, not {head.outputs}"
+            raise UserError(what, where=head.section.where("num_labels"), next="one head for each number")
+        loss = {"loss": task.loss} if task.loss else {}
+        return {"kind": "core/regression", "target": _label(task, head, rows, draft), **loss}
+
+    return _each_head(task, draft, NUMBERS, options)
+
+
+def anomaly(task: OldTask, rows: Rows, draft: Draft) -> Translated:
+    """security/anomaly, by its name: what is installed is checked when the new file is read."""
+    if any(head.outputs not in (None, 2) for head in task.heads):
+        return classification(task, rows, draft)
+
+    def options(head: Head, at: tuple[str, ...]) -> dict[str, Any]:
+        column = _label(task, head, rows, draft)
+        classes = classes_of(head, rows, column, at, draft)
+        found = {"kind": "security/anomaly", "target": column}
+        draft.remark(at, "a probability, and an alert from 0.5 on, as the more probable of two classes was before")
+        return found if not classes or classes == [0, 1] else {**found, "normal": classes[0]}
+
+    return _each_head(task, draft, ALERTS, options)
+
+
+def ner(task: OldTask, rows: Rows, draft: Draft) -> Translated:
+    found = _each_head(task, draft, ENTITIES, lambda head, at: _entities(task, head, rows, at, draft))
+    found.text = "text"
+    return found
+
+
+def _entities(task: OldTask, head: Head, rows: Rows, at: tuple[str, ...], draft: Draft) -> dict[str, Any]:
+    column = _label(task, head, rows, draft, ("entities", "labels", "tags"))
+    options: dict[str, Any] = {"kind": "text/ner", "target": column}
+    if entity_form(rows, column) == "bio":
+        options["form"] = "bio"
+    draft.remark(
+        at, "tags are aligned by characters, and f1 counts whole entities that are right in start, end and label"
+    )
+    if head.names:
+        options["types"] = entity_types(head.names)
+        check_entities(options["types"], rows, column, head.section.where("name"))
+        draft.remark(at, "types: label_maps without O and without B- and I-, which Jenga adds itself")
+    elif head.outputs is not None:
+        draft.remark(at, f"num_labels was {head.outputs}; the types are those of the training rows")
+    return options
+
+
+def scoring(task: OldTask, rows: Rows, draft: Draft) -> Translated:
+    return _scoring(task, rows, draft, {})
+
+
+def questions(task: OldTask, rows: Rows, draft: Draft) -> Translated:
+    """The first generation meant SQuAD, the rewrite the scoring of calls: the file, or the heads, tell which."""
+    if rows.source is None and any(head.outputs is not None for head in task.heads):
+        return _scoring(task, rows, draft, CALL)
+    name = named(task.name, draft, ("tasks",), "task")
+    found = Translated({name: {"kind": "text/span-qa"}}, {h.name: f"{name}." for h in task.heads}, ANSWERS)
+    draft.remark(("tasks", name), "answers out of a context; the original could not be run with them")
+    draft.sources[f"tasks.{name}"] = task.section.where()
+    return found
+
+
+def _scoring(task: OldTask, rows: Rows, draft: Draft, known: Mapping[str, tuple[str, ...]]) -> Translated:
+    name = named(task.name, draft, ("tasks",), "task")
+    column = rows.pick(task.label, ("labels", "label"), task.section.where("label_column"), "the labels")
+    seen = sizes(rows, column)
+    flat = not seen and bool(rows.cells(column)) and len(task.heads) == 1
+    options: dict[str, Any] = {"kind": "text/scoring", **({} if flat else {"target": column}), "heads": {}}
+    for head in task.heads:
+        own: dict[str, Any] = {"outputs": _outputs(head, seen, known, rows, name, draft)}
+        if head.weight != 1:
+            own["weight"] = head.weight
+        if head.column or flat:
+            own["target"] = head.column or column
+        options["heads"][head.name] = own
+        draft.sources[f"tasks.{name}.heads.{head.name}"] = head.section.where()
+    if extra := [each for each in seen if each not in options["heads"]]:
+        what = f"the rows of {rows.path} have labels of a head {extra[0]!r} that is not among the heads"
+        near = nearest(extra[0], options["heads"])
+        raise UserError(what, where=task.section.where("heads"), allowed=options["heads"], nearest=near)
+    if dropouts := [head.dropout for head in task.heads if head.dropout is not None]:
+        options["dropout"] = max(dropouts)
+        if len(set(dropouts)) > 1:
+            draft.remark(("tasks", name), "dropout: one for all heads, the largest of theirs")
+    draft.remark(
+        ("tasks", name), "yes is a probability above a half; the first generation cut the logit at 0.5, which is 0.62"
+    )
+    draft.sources[f"tasks.{name}"] = task.section.where()
+    prefixes = {head.name: f"{name}.{head.name}." for head in task.heads}
+    return Translated({name: options}, prefixes, SCORES)
+
+
+def _outputs(
+    head: Head,
+    seen: dict[str, dict[int, int]],
+    known: Mapping[str, tuple[str, ...]],
+    rows: Rows,
+    task: str,
+    draft: Draft,
+) -> list[str]:
+    """Names of a head's outputs, as many as every row has labels for it. UserError where they are more or fewer."""
+    in_rows = seen.get(head.name, {})
+    count = head.outputs if head.outputs is not None else next(iter(in_rows), None)
+    if count is None:
+        raise UserError(f"head {head.name!r} needs `num_labels`", where=head.section.where())
+    for size, row in in_rows.items():
+        if size != count:
+            every = (
+                f"set num_labels: {size}, as all rows have it"
+                if len(in_rows) == 1
+                else "correct the rows or num_labels"
+            )
+            raise UserError(
+                f"head {head.name!r} has {count} outputs, but row {row} of {rows.path} has {size} labels for it; "
+                "the original filled the missing ones with 0 and cut the others off",
+                where=head.section.where("num_labels"),
+                next=every,
+            )
+    names = head.names or (known.get(head.name) if len(known.get(head.name, ())) == count else None)
+    if names is None:
+        numbered = [head.name] if count == 1 else [f"{head.name}_{at}" for at in range(1, count + 1)]
+        draft.remark(
+            ("tasks", task), "the old file does not name its outputs: write under `outputs` what each one asks"
+        )
+        return numbered
+    return list(names)
+
+
+TRANSLATORS: dict[str, Translator] = {
+    "classification": classification,
+    "regression": regression,
+    "anomaly": anomaly,
+    "ner": ner,
+    "scoring": scoring,
+    "questions": questions,
+}
