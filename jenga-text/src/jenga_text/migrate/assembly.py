@@ -117,6 +117,9 @@ def _excluded(table: Table, translated: dict[str, Translated]) -> list[str]:
 def _tasks(table: Table, tables: list[Table], translated: dict[str, Translated], draft: Draft) -> None:
     for task in table.tasks:
         for name, options in translated[task.name].tasks.items():
+            if name in draft.values.get("tasks", {}):
+                what = f"two tasks would be called {name!r}: names may hold letters, digits, '_' and '-'"
+                draft.problems.append(UserError(what, where=task.section.where("name")))
             kind = {"kind": options["kind"], **({"data": table.name} if len(tables) > 1 else {})}
             draft.put(("tasks", name), {**kind, **options})
 

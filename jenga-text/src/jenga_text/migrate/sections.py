@@ -13,6 +13,7 @@ from jenga_core.reading.problems import show
 from jenga_core.reading.yaml_lines import parse, read_text
 
 T = TypeVar("T")
+MOST_OUTPUTS = 10_000  # classes are listed one by one
 
 
 def number(value: Any) -> float | int:
@@ -26,10 +27,21 @@ def number(value: Any) -> float | int:
 
 
 def whole(value: Any) -> int:
-    found = number(value)
-    if found != found or found in (float("inf"), float("-inf")) or found != int(found):
-        raise ValueError("a whole number")
-    return int(found)
+    try:
+        found = number(value)
+        if int(found) == found:
+            return int(found)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("a whole number")
+
+
+def count(value: Any) -> int:
+    """How many outputs a head has."""
+    found = whole(value)
+    if not 1 <= found <= MOST_OUTPUTS:
+        raise ValueError(f"a whole number from 1 to {MOST_OUTPUTS:,}")
+    return found
 
 
 def flag(value: Any) -> bool:

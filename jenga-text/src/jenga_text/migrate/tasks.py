@@ -9,7 +9,7 @@ from jenga_core.errors import nearest
 from jenga_core.reading.problems import show
 
 from .draft import Draft
-from .sections import Section, label, labels, number, text, whole
+from .sections import Section, count, label, labels, number, text
 
 ALIASES = {
     "classification": "classification",
@@ -119,7 +119,7 @@ def backbone_family(section: Section, default: str) -> str:
 def _heads(section: Section, task: str, draft: Draft) -> tuple[Head, ...]:
     maps = section.items("label_maps")
     common = section.get("labels", labels)
-    outputs = section.get("num_labels", whole)
+    outputs = section.get("num_labels", count)
     given = section.sections("heads")
     if outputs is not None and given:
         section.problem("`num_labels` belongs to each of the `heads`", "num_labels")
@@ -140,7 +140,7 @@ def _head(section: Section, maps: Mapping[str, object], common: list[str] | None
     name = section.get("name", label)
     if name is None:
         section.problem("a head needs `name`")
-    outputs = section.get("num_labels", whole)
+    outputs = section.get("num_labels", count)
     weight = section.get("weight", number)
     return Head(
         name=name or "",
@@ -158,12 +158,15 @@ def _names(
 ) -> tuple[str, ...] | None:
     """Names by their number: {0: Non-Threat, 1: Threat} -> (Non-Threat, Threat)."""
     names = tuple(common) if common else None
-    if isinstance(mapped, dict):
+    if isinstance(mapped, dict) and mapped:
         wanted = [str(at) for at in range(len(mapped))]
         if sorted(mapped) != sorted(wanted):
             section.problem(f"label_maps must number the labels from 0 to {len(mapped) - 1}, found {show(mapped)}", key)
             return None
-        names = tuple(label(mapped[at]) if mapped[at] is not None else "" for at in wanted)
+        if any(isinstance(each, dict | list) or each is None for each in mapped.values()):
+            section.problem(f"label_maps must name each label, found {show(mapped)}", key)
+            return None
+        names = tuple(label(mapped[at]) for at in wanted)
     elif mapped is not None:
         section.problem(f"label_maps: expected {{0: NAME, ...}}, found {show(mapped)}", key)
     if names is not None and len(set(names)) < len(names):

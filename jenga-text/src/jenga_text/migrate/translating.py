@@ -78,7 +78,7 @@ def _label(task: OldTask, head: Head, rows: Rows, draft: Draft, usual: tuple[str
     section = head.section if head.column else task.section
     given = head.column or task.label
     column = rows.pick(given, usual, section.where("label_column" if given else "data_path"), "the label")
-    if given is None and column != usual[0]:
+    if given is None and (column != usual[0] or rows.frame is None):
         draft.remark(
             ("tasks",), f"{task.name}: {column!r} is taken for the label's column, which the old file does not name"
         )
@@ -115,9 +115,12 @@ def anomaly(task: OldTask, rows: Rows, draft: Draft) -> Translated:
     def options(head: Head, at: tuple[str, ...]) -> dict[str, Any]:
         column = _label(task, head, rows, draft)
         classes = classes_of(head, rows, column, at, draft)
-        found = {"kind": "security/anomaly", "target": column}
         draft.remark(at, "a probability, and an alert from 0.5 on, as the more probable of two classes was before")
-        return found if not classes or classes == [0, 1] else {**found, "normal": classes[0]}
+        found: dict[str, Any] = {"kind": "security/anomaly", "target": column}
+        if head.names and classes != [0, 1]:
+            draft.remark(at, "normal: the label that label_maps numbers 0")
+            found["normal"] = head.names[0]
+        return found
 
     return _each_head(task, draft, ALERTS, options)
 

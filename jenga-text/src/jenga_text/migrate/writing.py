@@ -72,4 +72,4 @@ def _remarked(path: KeyPath, draft: Draft) -> bool:
 
 def _flow(value: Any) -> str:
     """On one line, as the reader of configurations takes it."""
-    return dump(value, default_flow_style=True, width=float("inf")).removesuffix("...\n").strip()
+    return dump(value, default_flow_style=True, width=float("inf")).removesuffix("\n").removesuffix("\n...")
