@@ -31,6 +31,14 @@ THREATS = [
     {"text": "market", "label": "Non-Threat"},
 ]
 CALLS = [{"text": "hello", "labels": {"opening": [1], "listening": [1, 0, 1, 1, 1]}}]
+WHOLE = {
+    "opening": [1],
+    "listening": [1] * 5,
+    "proactiveness": [0] * 3,
+    "resolution": [1] * 5,
+    "hold": [0, 0],
+    "closing": [1],
+}
 NAMES = [{"text": "Juma of Nairobi", "entities": [{"start": 0, "end": 4, "label": "PER"}]}]
 BASE: dict[str, Any] = {
     "project_name": "old",
@@ -657,6 +665,9 @@ FULL = {
 @given(data=st.data(), value=values, name=st.sampled_from(sorted(FULL)))
 def test_any_value_at_any_place_is_migrated_or_refused(old: Old, data: st.DataObject, value: Any, name: str) -> None:
     """Never a traceback, and never a file that Jenga does not read."""
+    old.rows(THREATS, "threat_classification_data.jsonl")
+    old.rows(NAMES, "threat_ner_data.jsonl")
+    old.rows([{"transcript": each["text"], "labels": WHOLE} for each in CALLS], "sample_qa_transcripts.jsonl")
     given_ = copy.deepcopy(FULL[name])
     place = data.draw(st.sampled_from(places(given_)[1:]))
     holder = given_
@@ -668,6 +679,36 @@ def test_any_value_at_any_place_is_migrated_or_refused(old: Old, data: st.DataOb
     except UserError:
         return
     read_config(parse(text, "new").value, registry=old.registry)
+
+
+KINDS = {
+    "classification": "label",
+    "qa_qc": "labels",
+    "ner": "entities",
+    "regression": "label",
+    "anomaly_detection": "label",
+}
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=st.lists(values, min_size=1, max_size=4), kind=st.sampled_from(sorted(KINDS)))
+def test_any_cell_as_a_label_is_migrated_or_refused(old: Old, cells: list[Any], kind: str) -> None:
+    old.rows([{"text": "x", "size": 1, KINDS[kind]: cell} for cell in cells])
+    try:
+        old.config(task(kind, {"name": "h", "num_labels": 2}, label_maps={"h": {0: "O", 1: "a"}}))
+    except UserError:
+        return
+
+
+def test_lists_of_parquet_are_those_of_json(old: Old) -> None:
+    import pandas as pd
+
+    pd.DataFrame([{"text": "x", "labels": {"opening": [1], "listening": [1, 0]}}]).to_parquet(
+        old.folder / "rows.parquet"
+    )
+    heads = ({"name": "opening", "num_labels": 1}, {"name": "listening", "num_labels": 3})
+    found = old.refusal(task("qa_qc", *heads, data_path="rows.parquet"))
+    assert "head 'listening' has 3 outputs, but row 1 of rows.parquet has 2 labels for it" in found
 
 
 @given(remark=st.text(max_size=300), value=st.text(max_size=40))

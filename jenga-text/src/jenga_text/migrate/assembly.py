@@ -8,12 +8,12 @@ from typing import Any
 from jenga_core.errors import UserError
 
 from . import model, training
-from .draft import Draft
+from .draft import Draft, Translated
 from .monitors import monitor
 from .rows import Rows
 from .sections import Section, flag, text
 from .tasks import OldTask
-from .translating import TRANSLATORS, Translated
+from .translating import TRANSLATORS
 
 NEVER = ("label", "id", "text", "labels")  # the original took every other column of a table for a feature
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from jenga_core.errors import UserError
 from jenga_core.reading import KeyPath
@@ -11,6 +12,8 @@ from jenga_core.reading.problems import show
 from jenga_core.reading.yaml_lines import dotted
 
 from .sections import Section
+
+Metrics: TypeAlias = Mapping[str, tuple[str, str]]  # the original's name -> (Jenga's, what is not the same)
 
 
 @dataclass
@@ -62,3 +65,13 @@ class Draft:
             if found := self.sources.get(dotted(path[:end])):
                 return f"{found} (now {dotted(path)})"
         return f"now {dotted(path)}"
+
+
+@dataclass
+class Translated:
+    """`tasks`: options by new name. `prefixes`: old head -> what its metrics begin with now. `metrics`: names of them."""
+
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    prefixes: dict[str, str] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
+    text: str | None = None  # a column that the task reads its text from, where it must say so

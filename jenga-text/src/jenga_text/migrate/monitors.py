@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
 
 from jenga_core.errors import UserError, nearest
 
-if TYPE_CHECKING:
-    from .translating import Translated
-
-Metrics: TypeAlias = Mapping[str, tuple[str, str]]  # the original's name -> (Jenga's, what is not the same)
+from .draft import Metrics, Translated
 
 _WEIGHTED = "weighted by the classes' rows, as before"
 CLASSES: Metrics = {

@@ -56,13 +56,13 @@ class Rows:
             nearest=nearest(given or usual[0], names),
         )
 
-    def cells(self, column: str) -> list[Any]:
-        """(row from 1, cell) of each that is not missing."""
+    def cells(self, column: str) -> list[tuple[int, Any]]:
+        """(row from 1, cell) of each that is not missing; lists and objects in it as JSON would give them."""
         import pandas as pd
 
         if self.frame is None:
             return []
-        values = self.frame[column].tolist()
+        values = [_plain(value) for value in self.frame[column].tolist()]
         return [(at, v) for at, v in enumerate(values, 1) if isinstance(v, list | dict) or not pd.isna(v)]
 
 
@@ -81,6 +81,15 @@ def look(data_path: str, place: Place, where: str, draft: Draft) -> Rows:
     shown = Path(os.path.relpath(found.resolve(), place.new.resolve())).as_posix()
     draft.looked.append(f"{shown}: {len(frame):,} {'articles' if squad else 'rows'} with {columns}")
     return Rows(shown, frame, "text/squad" if squad else None)
+
+
+def _plain(value: Any) -> Any:
+    """Parquet gives arrays for lists."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple) or (hasattr(value, "tolist") and hasattr(value, "__len__")):
+        return [_plain(each) for each in value]
+    return value
 
 
 def _candidates(data_path: str, old: Path) -> list[Path]:

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from jenga_core.errors import UserError, nearest
+from jenga_core.errors import UserError
 
-from .draft import Draft
-from .labels import check_entities, classes_of, entity_form, entity_types, sizes
-from .monitors import ALERTS, ANSWERS, CLASSES, ENTITIES, NUMBERS, SCORES, Metrics
+from .auditing import CALL, score
+from .draft import Draft, Metrics, Translated
+from .labels import check_entities, classes_of, entity_form, entity_types
+from .monitors import ALERTS, ANSWERS, CLASSES, ENTITIES, NUMBERS
 from .naming import named
 from .rows import Rows
 from .tasks import Head, OldTask
 
-# the names that the rewrite printed for the heads of a call, where label_maps gave none
-CALL = {
-    "opening": ("greeting_quality",),
-    "listening": ("active_listening", "paraphrasing", "empathy", "patience", "clarification"),
-    "proactiveness": ("initiative", "anticipation", "follow_up"),
-    "resolution": (
-        "problem_identification",
-        "solution_accuracy",
-        "completeness",
-        "first_call_resolution",
-        "escalation_handling",
-    ),
-    "hold": ("hold_notification", "hold_duration"),
-    "closing": ("closing_quality",),
-}
 LABEL = ("label", "quality_level", "labels")
-
-
-@dataclass
-class Translated:
-    """`tasks`: options by new name. `prefixes`: old head -> what its metrics begin with now. `metrics`: names of them."""
-
-    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    prefixes: dict[str, str] = field(default_factory=dict)
-    metrics: Metrics = field(default_factory=dict)
-    text: str | None = None  # a column that the task reads its text from, where it must say so
 
 
 Translator: TypeAlias = Callable[[OldTask, Rows, Draft], Translated]
@@ -149,84 +124,18 @@ def _entities(task: OldTask, head: Head, rows: Rows, at: tuple[str, ...], draft:
 
 
 def scoring(task: OldTask, rows: Rows, draft: Draft) -> Translated:
-    return _scoring(task, rows, draft, {})
+    return score(task, rows, draft, {})
 
 
 def questions(task: OldTask, rows: Rows, draft: Draft) -> Translated:
     """The first generation meant SQuAD, the rewrite the scoring of calls: the file, or the heads, tell which."""
     if rows.source is None and any(head.outputs is not None for head in task.heads):
-        return _scoring(task, rows, draft, CALL)
+        return score(task, rows, draft, CALL)
     name = named(task.name, draft, ("tasks",), "task")
     found = Translated({name: {"kind": "text/span-qa"}}, {h.name: f"{name}." for h in task.heads}, ANSWERS)
     draft.remark(("tasks", name), "answers out of a context; the original could not be run with them")
     draft.sources[f"tasks.{name}"] = task.section.where()
     return found
-
-
-def _scoring(task: OldTask, rows: Rows, draft: Draft, known: Mapping[str, tuple[str, ...]]) -> Translated:
-    name = named(task.name, draft, ("tasks",), "task")
-    column = rows.pick(task.label, ("labels", "label"), task.section.where("label_column"), "the labels")
-    seen = sizes(rows, column)
-    flat = not seen and bool(rows.cells(column)) and len(task.heads) == 1
-    options: dict[str, Any] = {"kind": "text/scoring", **({} if flat else {"target": column}), "heads": {}}
-    for head in task.heads:
-        own: dict[str, Any] = {"outputs": _outputs(head, seen, known, rows, name, draft)}
-        if head.weight != 1:
-            own["weight"] = head.weight
-        if head.column or flat:
-            own["target"] = head.column or column
-        options["heads"][head.name] = own
-        draft.sources[f"tasks.{name}.heads.{head.name}"] = head.section.where()
-    if extra := [each for each in seen if each not in options["heads"]]:
-        what = f"the rows of {rows.path} have labels of a head {extra[0]!r} that is not among the heads"
-        near = nearest(extra[0], options["heads"])
-        raise UserError(what, where=task.section.where("heads"), allowed=options["heads"], nearest=near)
-    if dropouts := [head.dropout for head in task.heads if head.dropout is not None]:
-        options["dropout"] = max(dropouts)
-        if len(set(dropouts)) > 1:
-            draft.remark(("tasks", name), "dropout: one for all heads, the largest of theirs")
-    draft.remark(
-        ("tasks", name), "yes is a probability above a half; the first generation cut the logit at 0.5, which is 0.62"
-    )
-    draft.sources[f"tasks.{name}"] = task.section.where()
-    prefixes = {head.name: f"{name}.{head.name}." for head in task.heads}
-    return Translated({name: options}, prefixes, SCORES)
-
-
-def _outputs(
-    head: Head,
-    seen: dict[str, dict[int, int]],
-    known: Mapping[str, tuple[str, ...]],
-    rows: Rows,
-    task: str,
-    draft: Draft,
-) -> list[str]:
-    """Names of a head's outputs, as many as every row has labels for it. UserError where they are more or fewer."""
-    in_rows = seen.get(head.name, {})
-    count = head.outputs if head.outputs is not None else next(iter(in_rows), None)
-    if count is None:
-        raise UserError(f"head {head.name!r} needs `num_labels`", where=head.section.where())
-    for size, row in in_rows.items():
-        if size != count:
-            every = (
-                f"set num_labels: {size}, as all rows have it"
-                if len(in_rows) == 1
-                else "correct the rows or num_labels"
-            )
-            raise UserError(
-                f"head {head.name!r} has {count} outputs, but row {row} of {rows.path} has {size} labels for it; "
-                "the original filled the missing ones with 0 and cut the others off",
-                where=head.section.where("num_labels"),
-                next=every,
-            )
-    names = head.names or (known.get(head.name) if len(known.get(head.name, ())) == count else None)
-    if names is None:
-        numbered = [head.name] if count == 1 else [f"{head.name}_{at}" for at in range(1, count + 1)]
-        draft.remark(
-            ("tasks", task), "the old file does not name its outputs: write under `outputs` what each one asks"
-        )
-        return numbered
-    return list(names)
 
 
 TRANSLATORS: dict[str, Translator] = {
