@@ -20,6 +20,7 @@ from jenga_core.errors import UserError
 from jenga_core.reading import read_config
 from jenga_core.reading.yaml_lines import parse
 from jenga_core.registry import Registry
+from jenga_text import plugin
 from jenga_text.migrate.draft import Draft
 from jenga_text.migrate.migration import migrate
 from jenga_text.migrate.writing import written
@@ -485,6 +486,14 @@ def test_a_table_is_read_whole_and_its_size_is_no_key(old: Old) -> None:
     assert "input_dim: 7 - Jenga counts the columns" in old.text(given)
 
 
+def test_without_jenga_security_a_table_is_written_and_said_to_be_unchecked(old: Old) -> None:
+    old.rows(FLOWS)
+    old.registry = Registry.of(text=plugin)
+    text = old.text(task("anomaly_detection", {"name": "threat", "num_labels": 2}))
+    assert "kind: security/anomaly" in text
+    assert any("pip install jenga-security" in warning for warning in old.warnings)
+
+
 def test_label_zero_of_label_maps_is_normal(old: Old) -> None:
     rows = [{"bytes": 1, "label": "fine"}, {"bytes": 2, "label": "bad"}]
     maps = {"h": {0: "fine", 1: "bad"}}
@@ -641,6 +650,52 @@ def test_the_command_writes_a_file_once(old: Old, capsys: pytest.CaptureFixture[
 # ------------------------------------------------------------------ any input
 
 
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(each for key, below in inner for each in places(below, (*path, key)))]
+
+
+def other(value: Any) -> Any:
+    """A value of the same form that means something else."""
+    if isinstance(value, bool):
+        return not value
+    return value * 2 + 1 if isinstance(value, int) else value / 2
+
+
+def changeable() -> list[tuple[str, tuple[Any, ...]]]:
+    """Every number and switch of every old file that can be migrated."""
+    found = []
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        old = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for place in places(old) if "tasks" in old else ():
+            value = at(old, place)
+            if isinstance(value, bool | int | float) and "label_maps" not in place:
+                found.append((path.stem, place))
+    return found
+
+
+def at(value: Any, place: tuple[Any, ...]) -> Any:
+    for key in place:
+        value = value[key]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [pytest.param(*each, id=f"{each[0]}-{'.'.join(map(str, each[1]))}") for each in changeable()]
+)
+def test_a_key_that_is_read_changes_what_is_written(old: Old, name: str, place: tuple[Any, ...]) -> None:
+    """Trap 9 of the original, for this command too: another value gives another file or a refusal."""
+    given_ = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
+    changed = copy.deepcopy(given_)
+    at(changed, place[:-1])[place[-1]] = other(at(given_, place))
+    before = old.text(given_)
+    try:
+        after = old.text(changed)
+    except UserError:
+        return
+    assert after != before
+
+
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(string.printable, max_size=12)
 values = st.recursive(
     scalars,
@@ -648,11 +703,6 @@ values = st.recursive(
         st.lists(inner, max_size=3) | st.dictionaries(st.text(string.ascii_letters, max_size=6), inner, max_size=3)
     ),
 )
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(each for key, below in inner for each in places(below, (*path, key)))]
 
 
 FULL = {

@@ -42,7 +42,7 @@ def assemble(old: Section, tables: list[Table], draft: Draft) -> None:
     model.backbones(old, {table.family for table in tables}, draft)
     for table in tables:
         _input(table, tables, tokenizer, translated, draft)
-    model.without_padding(tokenizer, draft)
+    model.without_padding(tokenizer, any(table.family == "text" for table in tables), draft)
     model.conditioning(old, draft)
     for table in tables:
         _tasks(table, tables, translated, draft)
@@ -82,7 +82,7 @@ def _input(
     at = ("inputs", name if len(tables) == 1 else table.name)
     options: dict[str, Any] = {"data": table.name} if len(tables) > 1 else {}
     try:
-        columns = _columns(table)
+        columns = _columns(table, draft)
     except UserError as error:
         draft.problems.append(error)
         return
@@ -99,10 +99,11 @@ def _input(
     draft.put(at, options, of=table.tasks[0].section.where())
 
 
-def _columns(table: Table) -> list[str] | None:
+def _columns(table: Table, draft: Draft) -> list[str] | None:
     """The columns of texts; None for a table of numbers, whose every column is read."""
     task = table.tasks[0]
     if table.family == "table":
+        draft.drop(task.section, "text_column", "a table has no text")
         return None
     if table.rows.source is not None:
         return ["question", "context"]

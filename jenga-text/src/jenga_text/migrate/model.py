@@ -99,11 +99,12 @@ def processor(tokenizer: Section, family: str, at: tuple[str, ...], draft: Draft
     return options
 
 
-def without_padding(tokenizer: Section, draft: Draft) -> None:
+def without_padding(tokenizer: Section, texts: bool, draft: Draft) -> None:
     draft.drop(tokenizer, "padding", "batches are padded to their longest row, or not at all")
     draft.drop(tokenizer, "pad_token_id", "the tokenizer's own")
-    for key in ("max_length", "truncation"):
-        tokenizer.asked[key] = None
+    if not texts:
+        draft.drop(tokenizer, "max_length", "there is no text")
+        draft.drop(tokenizer, "truncation", "there is no text")
 
 
 # ------------------------------------------------------------------ fusion
@@ -133,6 +134,8 @@ def conditioning(old: Section, draft: Draft) -> None:
         residual = any(fusion.has(key) for key in ("dropout", "num_attention_heads", "gate_init_value"))
     chosen = "gated" if kind == "attention" and residual else CONDITIONING[kind]
     draft.put(("conditioning",), chosen, *_said(chosen, holder is old), of=holder.where("fusion"))
+    if kind != "attention":
+        draft.drop(fusion, "use_residual", "what the layer finds is added to the features")
     draft.drop(fusion, "hidden_size", "the encoder's own")
     draft.drop(fusion, "dropout", "this layer has none in Jenga")
     draft.drop(fusion, "num_attention_heads", "the original accepted it and used it nowhere")

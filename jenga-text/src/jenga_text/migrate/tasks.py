@@ -57,7 +57,6 @@ class OldTask:
     text: str | None
     label: str | None
     family: str
-    loss: str | None
     section: Section
 
 
@@ -81,7 +80,6 @@ def _task(section: Section, family: str, draft: Draft) -> OldTask:
         section.problem("a task needs `data_path`")
     family = backbone_family(section, family)
     draft.drop(section, "input_dim", "Jenga counts the columns")
-    loss = section.get("loss_type", text)
     return OldTask(
         name=name or "",
         type=_type(section),
@@ -90,7 +88,6 @@ def _task(section: Section, family: str, draft: Draft) -> OldTask:
         text=section.get("text_column", label),
         label=section.get("label_column", label),
         family=family,
-        loss=loss,
         section=section,
     )
 

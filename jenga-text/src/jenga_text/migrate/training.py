@@ -153,13 +153,17 @@ def _checkpoint(training: Section, draft: Draft) -> None:
     section = training.section("checkpoint")
     every, most = section.get("save_every_n_epochs", whole), section.get("max_checkpoints", whole)
     limit = training.get("save_total_limit", whole)
-    most = limit if most is None else most
     draft.drop(section, "save_best", "the best weights are always kept, and become the model")
+    by_steps = draft.values["train"].get("checkpoint", {})
+    if (by_steps and every is not None) or (limit is not None and most is not None):
+        training.problem("`checkpoint` and keys beside it say the same; keep one", "checkpoint")
+    most = limit if most is None else most
     if every is None and most is None:
         return
-    value = {"epochs": 1 if every is None else every, "keep": 2 if most is None else max(most, 2)}
+    value = by_steps or {"epochs": 1 if every is None else every}
+    keep = {} if most is None else {"keep": max(most, 2)}
     remark = ["keep: at least two, so that a torn one does no harm"] if most is not None and most < 2 else []
-    draft.put(("train", "checkpoint"), value, *remark, of=section.where())
+    draft.put(("train", "checkpoint"), {**value, **keep}, *remark, of=section.where())
 
 
 def _logging(training: Section, draft: Draft) -> None:

@@ -13,6 +13,7 @@ from .labels import check_entities, classes_of, entity_form, entity_types
 from .monitors import ALERTS, ANSWERS, CLASSES, ENTITIES, NUMBERS
 from .naming import named
 from .rows import Rows
+from .sections import text
 from .tasks import Head, OldTask
 
 LABEL = ("label", "quality_level", "labels")
@@ -76,9 +77,12 @@ def regression(task: OldTask, rows: Rows, draft: Draft) -> Translated:
         if head.outputs not in (None, 1):
             what = f"a number is one output, not {head.outputs}"
             raise UserError(what, where=head.section.where("num_labels"), next="one head for each number")
-        loss = {"loss": task.loss} if task.loss else {}
+        given = task.section.get("loss_type", text)
+        loss = {"loss": given} if given else {}
         return {"kind": "core/regression", "target": _label(task, head, rows, draft), **loss}
 
+    for key in ("label_maps", "labels"):
+        draft.drop(task.section, key, "numbers have no names")
     return _each_head(task, draft, NUMBERS, options)
 
 
@@ -89,7 +93,7 @@ def anomaly(task: OldTask, rows: Rows, draft: Draft) -> Translated:
 
     def options(head: Head, at: tuple[str, ...]) -> dict[str, Any]:
         column = _label(task, head, rows, draft)
-        classes = classes_of(head, rows, column, at, draft)
+        classes = classes_of(head, rows, column, at, draft) if rows.cells(column) else None
         draft.remark(at, "a probability, and an alert from 0.5 on, as the more probable of two classes was before")
         found: dict[str, Any] = {"kind": "security/anomaly", "target": column}
         if head.names and classes != [0, 1]:
@@ -97,7 +101,11 @@ def anomaly(task: OldTask, rows: Rows, draft: Draft) -> Translated:
             found["normal"] = head.names[0]
         return found
 
-    return _each_head(task, draft, ALERTS, options)
+    found = _each_head(task, draft, ALERTS, options)
+    for name, each in found.tasks.items():
+        if each.pop("dropout", None) is not None:
+            draft.remark(("tasks", name), "dropout of the head: security/anomaly has none of its own")
+    return found
 
 
 def ner(task: OldTask, rows: Rows, draft: Draft) -> Translated:
@@ -131,11 +139,18 @@ def questions(task: OldTask, rows: Rows, draft: Draft) -> Translated:
     """The first generation meant SQuAD, the rewrite the scoring of calls: the file, or the heads, tell which."""
     if rows.source is None and any(head.outputs is not None for head in task.heads):
         return score(task, rows, draft, CALL)
-    name = named(task.name, draft, ("tasks",), "task")
-    found = Translated({name: {"kind": "text/span-qa"}}, {h.name: f"{name}." for h in task.heads}, ANSWERS)
-    draft.remark(("tasks", name), "answers out of a context; the original could not be run with them")
-    draft.sources[f"tasks.{name}"] = task.section.where()
-    return found
+    for key in ("text_column", "label_column", "label_maps", "labels"):
+        draft.drop(task.section, key, "a file of SQuAD has columns of its own")
+    if len(task.heads) > 1:
+        raise UserError("answers out of a context are one head", where=task.section.where("heads"))
+
+    def options(head: Head, at: tuple[str, ...]) -> dict[str, Any]:
+        draft.remark(
+            at, "answers out of a context, by one head for their first and last word; the original could not be run"
+        )
+        return {"kind": "text/span-qa"}
+
+    return _each_head(task, draft, ANSWERS, options)
 
 
 TRANSLATORS: dict[str, Translator] = {
