@@ -64,7 +64,7 @@ def read_tasks(old: Section, family: str, draft: Draft) -> list[OldTask]:
     """All tasks; names that cannot be used or are given twice are problems."""
     found = [_task(section, family, draft) for section in old.sections("tasks")]
     if not found and not old.problems:
-        old.problem("no task: there is nothing to learn", "tasks")
+        old.problem("no task: there is nothing to learn. Files of the standalone scripts cannot be migrated", "tasks")
     for at, task in enumerate(found):
         if task.name in [other.name for other in found[:at]]:
             task.section.problem(f"two tasks are called {task.name!r}", "name")
