@@ -296,6 +296,14 @@ def test_all_mistakes_are_told_at_once(old: Old) -> None:
     assert all(part in found for part in ("training.num_epochs", "training.device", "unknown key 'modle'"))
 
 
+def test_a_task_that_is_wrong_makes_no_metric_wrong(old: Old) -> None:
+    found = old.refusal(
+        {**task("classification", {"name": "h", "num_labels": 1}), "training": {"metric_for_best_model": "eval_t_h_f1"}}
+    )
+    assert "head 'h'" in found
+    assert "metric" not in found
+
+
 def test_a_broken_data_file_is_an_error(old: Old) -> None:
     (old.folder / "rows.jsonl").write_text('{"text": ', encoding="utf-8")
     assert "rows.jsonl" in old.refusal(BASE)

@@ -128,7 +128,7 @@ def _tasks(table: Table, tables: list[Table], translated: dict[str, Translated],
 def _monitor(options: Section, translated: dict[str, Translated], draft: Draft) -> None:
     given, greater = options.get("metric_for_best_model", text), options.get("greater_is_better", flag)
     draft.drop(options, "greater_is_better", "Jenga knows the direction of each metric")
-    if given is None:
+    if given is None or draft.problems:  # the metrics of a task that is wrong are not known
         return
     where = options.where("metric_for_best_model")
     try:
