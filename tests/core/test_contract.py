@@ -204,6 +204,7 @@ def test_token_targets_are_learned_and_judged_through_predict(tmp_path: Path) ->
 
 
 def test_predictions_are_the_same_numbers_before_saving_and_after_loading(tmp_path: Path) -> None:
+    """Trap 2 of the original: inference never loaded the trained heads."""
     frame = toys.numbers_frame()
     run = jenga_core.train(
         toys.numbers_config(), data=frame, output=tmp_path / "run", registry=toys.registry(), quiet=True
@@ -254,6 +255,7 @@ def test_a_hook_that_fails_stops_the_run_and_is_named(tmp_path: Path, event: str
 
 
 def test_nothing_to_learn_from_is_an_error_and_never_a_zero_loss(tmp_path: Path) -> None:
+    """Trap 1 of the original: without labels it trained on a constant zero."""
     frame = toys.numbers_frame().assign(amount=np.nan)
     with pytest.raises(jenga_core.JengaError, match="amount"):
         jenga_core.train(two_tasks(), data=frame, output=tmp_path / "run", registry=toys.registry(), quiet=True)

@@ -257,6 +257,7 @@ def test_all_contributions_add_up_to_the_score(numbers: Predictor) -> None:
 
 
 def test_words_are_named_by_their_characters(both: Predictor) -> None:
+    """Trap 13 of the original: a word that came twice lost one of its shares."""
     rows, weights, times = frame(30, seed=5), Counter[str](), Counter[str]()
     for line, reasons in zip(rows["line"], parsed(both.predict(rows, reasons=20)), strict=True):
         words = [r for r in reasons if r["feature"] == "line"]

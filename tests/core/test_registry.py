@@ -61,6 +61,7 @@ def test_a_kind_leads_to_its_spec_class_and_owner(registry):
 
 
 def test_a_misspelt_name_gets_the_nearest(registry):
+    """Trap 18 of the original: types that were documented and unknown."""
     text = said(registry.spec, "core/cvs", SourceSpec)
     assert "plugin 'core' has no source 'cvs'" in text
     assert "did you mean: core/csv" in text

@@ -155,6 +155,7 @@ def test_labels_that_cannot_be_used(labels: list[Any], words: str) -> None:
 
 
 def test_fixed_classes_keep_their_order_and_refuse_others_in_training() -> None:
+    """Trap 6 of the original: maps of labels came from the first rows, whatever the user had said."""
     assert classification(frame("low", "high"), classes=["low", "middle", "high"]).map.names == (
         "low",
         "middle",
@@ -182,6 +183,7 @@ def test_delta_without_huber_is_refused() -> None:
 
 
 def test_rows_without_a_usable_label_are_counted() -> None:
+    """Trap 6 of the original: labels outside the map were left out without a word."""
     task = classification(frame("a", "b"))
     encoded = task.encode(frame("a", None, "c", "b", None), {})
     assert encoded.present.tolist() == [True, False, False, True, False]

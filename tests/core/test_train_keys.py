@@ -365,6 +365,7 @@ def test_evaluate_batch_size_changes_the_batches_and_not_the_numbers(tmp_path: P
 
 @pytest.mark.parametrize(("monitor", "pick"), [("loss", min), ("label.loss", min), ("label.accuracy", max)])
 def test_monitor_chooses_the_best_weights_in_its_direction(tmp_path: Path, monitor: str, pick: Any) -> None:
+    """Traps 15 and 17 of the original: the last weights were kept, or none."""
     run = trained(tmp_path / "run", monitor=monitor, learning_rate=0.3, epochs=6)
     values = [line["metrics"][monitor] for line in lines(run, "evaluate")]
     assert len(set(values)) > 1
@@ -420,7 +421,7 @@ def test_deterministic_refuses_what_is_not_and_is_gone_in_the_next_run(tmp_path:
 
 
 def test_every_key_of_the_section_is_spoken_of_here() -> None:
-    """A new key fails this until it has a test."""
+    """A new key fails this until it has a test. Trap 9 of the original: keys that nothing read."""
     tested = {
         "epochs", "max_steps", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip_norm", "schedule",
         "precision", "device", "evaluate", "evaluate_batch_size", "monitor", "deterministic", "log_every", "trackers",

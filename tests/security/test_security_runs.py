@@ -39,6 +39,7 @@ def test_the_template_learns(trained):
 
 
 def test_a_loaded_folder_scores_new_flows_in_their_order(trained):
+    """Trap 19 of the original: neither the width nor a scaler was saved with the model."""
     folder, run = trained
     new = pd.read_csv(folder / "new_flows.csv").set_index(pd.Index(np.arange(500)[::-1]))
     predictor = jenga_core.load(run.folder)

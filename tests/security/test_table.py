@@ -49,6 +49,7 @@ def codes(encoded):
 
 
 def test_kinds_are_detected():
+    """Trap 19 of the original: columns of text stopped it."""
     facts = fitted(table()).facts()
     assert facts["names"] == {"numbers": ["bytes", "port", "encrypted"], "categories": ["protocol"]}
     assert facts["numbers"] == 3

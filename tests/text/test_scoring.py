@@ -105,6 +105,7 @@ def test_metrics_judge_probabilities_and_one_output_is_no_micro_average() -> Non
 
 
 def test_each_head_may_have_a_column() -> None:
+    """Trap 23 of the original: one column of labels for all heads."""
     heads = {
         "opening": HeadConfig(outputs=["greets"], target="first"),
         "closing": HeadConfig(outputs=["x", "y"], target="last"),

@@ -176,6 +176,7 @@ def test_very_long_rows_are_read_piece_by_piece_with_the_same_result(monkeypatch
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "modernbert"])
 @pytest.mark.parametrize("count", [None, 0, 1, 3])
 def test_exactly_the_layers_asked_for_are_frozen(kind: str, count: int | None) -> None:
+    """Trap 15 of the original: N meant the embeddings and N - 1 layers."""
     model = built(kind, freeze=count)
     _, stack = layers.stack(model.encoder)
     frozen = [not any(p.requires_grad for p in layer.parameters()) for layer in stack]

@@ -1,6 +1,6 @@
 """What jenga-text registers, as the plugin `text`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
+from jenga_core.api import BackboneSpec, CommandSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
 
 TOKENS = frozenset({"tokens"})
 
@@ -100,5 +100,16 @@ def jenga_register_tasks() -> list[TaskSpec]:
             factory="jenga_text.scoring:ScoringTask",
             config="jenga_text.scoring_config:ScoringConfig",
             summary="Several named heads with named yes-or-no outputs, verdicts and a final score: the QA auditor",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_commands() -> list[CommandSpec]:
+    return [
+        CommandSpec(
+            name="migrate",
+            factory="jenga_text.migrate.command:migrate_app",
+            summary="Write a configuration of Jenga-AI, the predecessor, as one of Jenga.",
         ),
     ]

@@ -31,6 +31,7 @@ def test_there_are_enough() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_is_refused_as_expected(path: Path, kinds: Any) -> None:
+    """Trap 8 of the original: unknown keys were ignored (unknown_key.yaml and its like)."""
     expected = expectations(path)
     assert expected, "says nothing of what it expects"
     with pytest.raises(ConfigError) as caught:

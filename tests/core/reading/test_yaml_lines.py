@@ -49,6 +49,7 @@ from jenga_core.reading.yaml_lines import MOST_BYTES, parse, read_text
     ],
 )
 def test_plain_values(text: str, value: Any) -> None:
+    """Trap 21 of the original: `2e-4` was read as text."""
     found = parse(f"key: {text}\n", "f").value["key"]
     assert found == value
     assert type(found) is type(value)

@@ -19,7 +19,7 @@ from ..config import ComponentConfig, RunConfig
 from ..errors import ConfigError, UserError
 from . import overrides as override
 from .components import Kinds, build, places, spell_out
-from .dumping import dump_config
+from .dumping import dump, dump_config
 from .plain_words import explain
 from .problems import Origin, Problem, show
 from .schema import schema
@@ -31,6 +31,7 @@ __all__ = [
     "Origin",
     "Problem",
     "Reading",
+    "dump",
     "dump_config",
     "read",
     "read_config",

@@ -33,5 +33,10 @@ class _Dumper(yaml.SafeDumper):
 
 def dump_config(config: RunConfig) -> str:
     """YAML with every default spelt out; `read_config` of it gives an equal RunConfig."""
-    values = config.model_dump(mode="json")
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return dump(config.model_dump(mode="json"), width=120)
+
+
+def dump(value: Any, **style: Any) -> str:
+    """A plain value as YAML that `parse` reads back as equal. `style`: PyYAML's options."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **style)
+    return text
