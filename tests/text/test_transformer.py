@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -121,17 +122,28 @@ def test_every_token_of_a_row_comes_from_one_of_its_windows(
         assert tail == 0 or found[-1] == row * width + lengths[row] - 1
 
 
-@given(lengths=st.lists(st.integers(1, 90), min_size=1, max_size=20).map(np.array), share=st.floats(0, 1))
-def test_runs_of_similar_lengths_hold_every_token_once(lengths: np.ndarray, share: float) -> None:
+@given(
+    lengths=st.lists(st.integers(1, 90), min_size=1, max_size=9).map(np.array),
+    overhead=st.sampled_from([0.0, 1.0, 500.0, 8192.0, np.inf]),
+)
+def test_runs_of_sequences_hold_every_token_once_and_cost_least(lengths: np.ndarray, overhead: float) -> None:
     plain = rows_alone(lengths, int(lengths.max()))
     layout = by_length(plain)
     assert layout.source[layout.back].tolist() == plain.source[plain.back].tolist()
     assert sorted(layout.source.tolist()) == sorted(plain.source.tolist())
     assert (np.diff(layout.lengths) >= 0).all()
-    runs = groups(layout.lengths, share)
+    runs = groups(layout.lengths, overhead)
     assert np.concatenate([layout.lengths[run] for run in runs]).tolist() == layout.lengths.tolist()
-    assert all(layout.lengths[run][0] >= share * layout.lengths[run][-1] for run in runs)
-    assert len(groups(layout.lengths, 0.0)) == 1
+    if overhead == np.inf:
+        assert len(runs) == 1
+        return
+
+    def cost(bounds: list[int]) -> float:
+        return sum(overhead + (b - a) * layout.lengths[b - 1] ** 2 for a, b in itertools.pairwise(bounds))
+
+    inner = range(1, len(lengths))
+    every = [cost([0, *cuts, len(lengths)]) for n in range(len(lengths)) for cuts in itertools.combinations(inner, n)]
+    assert cost([0, *(run.stop for run in runs)]) == min(every)
 
 
 def test_tokens_come_from_the_window_that_shows_most_around_them() -> None:

@@ -64,13 +64,26 @@ def by_length(layout: Layout) -> Layout:
     return Layout(layout.source[moved], lengths, layout.row[order], back[layout.back])
 
 
-def groups(lengths: Array, share: float) -> list[slice]:
-    """Ascending lengths in runs in which the shortest has at least `share` of the longest; 0: all of them together."""
-    found, end = [], len(lengths)
-    while end:
-        begin = int(np.searchsorted(lengths[:end], share * lengths[end - 1]))
-        found.append(slice(begin, end))
-        end = begin
+def groups(lengths: Array, overhead: float) -> list[slice]:
+    """Ascending lengths in the runs that are cheapest to pad: a run of n costs `overhead` + n * longest^2.
+
+    `overhead` is in pairs of tokens, those that attention could score in the time that one more run takes; with infinity all
+    are one run. Dynamic programming over the different lengths.
+    """
+    if overhead == np.inf:
+        return [slice(0, len(lengths))]
+    longest, ends = np.unique(lengths, return_counts=True)
+    ends = np.cumsum(ends)
+    begins = np.concatenate([[0], ends[:-1]])  # a run begins with the first of a length and ends with the last of one
+    cost, chosen = np.zeros(len(ends) + 1), []
+    for at, (length, end) in enumerate(zip(longest.tolist(), ends.tolist(), strict=True)):
+        every = cost[: at + 1] + overhead + (end - begins[: at + 1]) * float(length) ** 2
+        chosen.append(int(every.argmin()))
+        cost[at + 1] = every[chosen[-1]]
+    found, at = [], len(ends)
+    while at:
+        found.append(slice(int(begins[chosen[at - 1]]), int(ends[at - 1])))
+        at = chosen[at - 1]
     return found[::-1]
 
 

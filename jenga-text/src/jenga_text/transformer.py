@@ -20,7 +20,9 @@ from .pooling import Pooling
 from .unpadded import KNOWN, Sequences, register
 
 AT_ONCE = 32768  # tokens of windows that are read together when nothing is trained: bounds memory on very long rows
-SIMILAR = 0.75  # shortest to longest sequence of what attention pads together, on a CPU
+# Pairs of tokens that attention scores on a CPU in the time that one more run of sequences takes, with dropout and gradients.
+# In prediction a run of sequences of one length is cheapest: it needs neither padding nor a mask.
+RUN = 8192.0
 DROPOUTS = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "hidden_dropout")
 
 
@@ -112,8 +114,9 @@ class Transformer(nn.Module, Backbone):
             every = self._sequences(lengths, ids)
             data = {name: every.padded(value) for name, value in {"input_ids": ids, **data}.items()}
             return every.flat(self.encoder(**data, attention_mask=every.mask).last_hidden_state)
-        share = SIMILAR if ids.device.type == "cpu" else 0.0  # elsewhere more kernels cost more than padding
-        runs = [self._sequences(lengths[run], ids) for run in groups(lengths, share)]
+        overhead = RUN if self.training else 0.0
+        overhead = overhead if ids.device.type == "cpu" else np.inf  # elsewhere more kernels cost more than padding
+        runs = [self._sequences(lengths[run], ids) for run in groups(lengths, overhead)]
         data = {name: value[None] for name, value in {"input_ids": ids, **data}.items()}
         where = self._move(counting(lengths) + self.first_position, ids)[None]
         hidden: Tensor = self.encoder(**data, position_ids=where, sequences=runs).last_hidden_state
