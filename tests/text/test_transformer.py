@@ -282,7 +282,7 @@ def test_a_folder_predicts_to_the_last_bit_without_the_checkpoint(checkpoint: Pa
     }
     run = jenga_core.train(config, data=frame, output=tmp_path / "run", quiet=True)
     assert {p.dtype for p in run.model.parameters()} == {torch.float32}  # the checkpoint's file is in bfloat16
-    assert "logistic regression" in run.judgements[0].baselines
+    assert "logistic regression on TF-IDF" in run.judgements[0].baselines
     assert any("cut to 24 tokens" in note for note in run.notes)
     rates = {g["initial_lr"] for g in run.optimizer.param_groups}
     assert rates == {1e-3}

@@ -72,7 +72,7 @@ class Mean(Baseline):
 
 
 class ClassicalClassifier(Baseline):
-    """`name` says which after `fit`: "gradient boosting" or "logistic regression"."""
+    """`name` says which after `fit`: "gradient boosting", or "logistic regression" and on what, such as TF-IDF."""
 
     trivial = False
 
@@ -87,7 +87,7 @@ class ClassicalClassifier(Baseline):
         if self.inputs.sparse:
             from sklearn.linear_model import LogisticRegression
 
-            self.name, self.model = "logistic regression", LogisticRegression(max_iter=1000)
+            self.name, self.model = _named("logistic regression", features), LogisticRegression(max_iter=1000)
         else:
             from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -110,7 +110,7 @@ class ClassicalClassifier(Baseline):
 
 
 class ClassicalRegressor(Baseline):
-    """`name` says which after `fit`: "gradient boosting" or "ridge regression"."""
+    """`name` says which after `fit`: "gradient boosting", or "ridge regression" and on what, such as TF-IDF."""
 
     trivial = False
 
@@ -125,7 +125,7 @@ class ClassicalRegressor(Baseline):
         if self.inputs.sparse:
             from sklearn.linear_model import Ridge
 
-            self.name, self.model = "ridge regression", Ridge()
+            self.name, self.model = _named("ridge regression", features), Ridge()
         else:
             from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -197,6 +197,11 @@ class Inputs:
         at = np.minimum(np.searchsorted(values, cells), len(values) - 1)
         unseen = float(_BINS - 1) if len(values) >= _BINS else np.nan
         return np.where(np.isnan(cells), np.nan, np.where(values[at] == cells, place[at], unseen))
+
+
+def _named(model: str, features: Classical | None) -> str:
+    kind = _given(features).kind
+    return f"{model} on {kind}" if kind else model
 
 
 def _given(features: Classical | None) -> Classical:
