@@ -14,7 +14,7 @@ import pytest
 
 from jenga_core.builtin.baselines import classification_baselines
 from jenga_core.builtin.metrics import BinaryMetrics, ClassificationMetrics, RegressionMetrics
-from jenga_core.contracts import Classical, Metrics, Ragged
+from jenga_core.contracts import Baseline, Classical, Columns, Encoded, Metrics, Ragged
 from jenga_core.evaluation import (
     FEWEST,
     FOR_BASELINES,
@@ -230,6 +230,43 @@ def test_without_features_only_trivial_baselines_remain(features: Classical | No
     assert list(fit_baselines(task, features=features, target=target, test_features=features, test_rows=2, seed=0)) == [
         "majority"
     ]
+
+
+class Reader(Baseline):
+    """Reads the rows' own encoding and no matrix."""
+
+    name = "reader"
+    trivial = False
+    reads = "inputs"
+
+    def fit(self, features: Classical | None, target: Columns) -> None:
+        assert features is not None
+        self.rows = features.rows
+
+    def predict(self, features: Classical | None, rows: int) -> Columns:
+        assert features is not None
+        return {"value": np.asarray(features.inputs["text"].columns["x"])[features.rows]}
+
+
+def test_a_baseline_may_read_the_inputs_instead_of_a_matrix() -> None:
+    class Reading:
+        def baselines(self, seed: int) -> object:
+            return (Reader(),)
+
+    def beside(features: Classical) -> Mapping[str, Columns]:
+        return fit_baselines(
+            Reading(),
+            features=features.take(np.array([0, 1])),
+            target={"y": np.zeros(2)},
+            test_features=features.take(np.array([2])),
+            test_rows=1,
+            seed=0,
+        )
+
+    encoded = Encoded({"x": np.array([5.0, 6.0, 7.0, 8.0])}, np.ones(4, dtype=bool))
+    given = Classical(np.zeros((3, 0)), inputs={"text": encoded}, rows=np.array([1, 2, 3]))
+    assert beside(given)["reader"]["value"].tolist() == [8.0]
+    assert beside(Classical(np.zeros((3, 2)))) == {}  # a matrix is not what it needs
 
 
 def test_judging_and_reporting_need_no_torch() -> None:

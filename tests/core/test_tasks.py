@@ -382,6 +382,23 @@ def test_sparse_features_get_a_linear_model(build: str, name: str) -> None:
     assert ((found > 0.5) == y).all()
 
 
+def test_validation_rows_choose_how_strongly_ridge_regression_is_held_back() -> None:
+    """Two hundred features of noise beside one that tells: too weak a penalty learns the noise."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(240, 201))
+    y = x[:, 0] + 2 * rng.normal(size=240)
+    parts = {"train": slice(0, 80), "held": slice(80, 160), "test": slice(160, 240)}
+    given_ = {name: Classical(sparse.csr_matrix(x[part]), kind="noise") for name, part in parts.items()}
+    ridge = regression_baselines(0)[1]
+    ridge.fit(given_["train"], {"y": y[parts["train"]]})
+    assert ridge.name == "ridge regression on noise"
+    errors = []
+    for _ in range(2):
+        errors.append(float(np.mean((ridge.predict(given_["test"], 80)["value"] - y[parts["test"]]) ** 2)))
+        ridge.calibrate(ridge.predict(given_["held"], 80), {"y": y[parts["held"]]})
+    assert errors[1] < errors[0]
+
+
 def test_binary_baselines_speak_in_scores_and_flags() -> None:
     given_, y = features()
     for baseline in binary_baselines(seed=0, threshold=0.5):
