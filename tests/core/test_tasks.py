@@ -88,6 +88,16 @@ def test_label_map(labels: list[Any], names: tuple[str, ...], form: str) -> None
     assert LabelMap.of_state(json.loads(json.dumps(found.state()))) == found
 
 
+def test_the_map_is_that_of_all_training_rows_and_integers_are_numbered_anew() -> None:
+    """Trap 6 of the original: the map was that of the first thousand rows, and labels from 1 to 3 were taken as they were."""
+    found = ClassificationTask(ClassificationConfig(target="label"))
+    cells = pd.DataFrame({"label": [1] * 1500 + [2, 3]})
+    found.fit(cells)
+    assert found.map.names == ("1", "2", "3")
+    assert np.asarray(found.encode(cells, {}).columns["y"])[-3:].tolist() == [0, 1, 2]
+    assert len(found.map) == 3
+
+
 def test_a_gap_in_an_integer_column_changes_no_label() -> None:
     whole, gapped = frame(0, 1, 1)["label"], frame(0, 1, None)["label"]
     assert gapped.dtype == float

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import jenga_core
 from jenga_core.contracts import Classical, Columns, Processor, Ragged, Task, take
 from jenga_core.evaluation import fit_baselines
+from jenga_core.scoring import score
 from jenga_text import feature_crf
 from jenga_text.cells import objects
 from jenga_text.config import TrainBpeConfig
@@ -239,10 +240,11 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("task", LABELS)
-def test_every_text_task_has_a_trivial_and_a_strong_baseline_by_name(task: str, tmp_path: Path) -> None:
-    section, label = LABELS[task]
-    columns = ["question", "text"] if task in ("pairs", "answers") else ["text"]
+@pytest.fixture(scope="module", params=LABELS)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any, pd.DataFrame]:
+    """(name of the task, its finished run, its rows)"""
+    section, label = LABELS[request.param]
+    columns = ["question", "text"] if request.param in ("pairs", "answers") else ["text"]
     frame = pd.DataFrame({"question": "Nzuri au mbaya sana, alifika jana usiku kesho tena?", "text": texts()})
     frame["y"] = [label(at, text) for at, text in enumerate(frame["text"])]
     config = {
@@ -252,16 +254,44 @@ def test_every_text_task_has_a_trivial_and_a_strong_baseline_by_name(task: str, 
         "tasks": {"task": section},
         "train": {"epochs": 1, "batch_size": 16, "bootstrap": 20, "device": "cpu"},
     }
-    run = jenga_core.train(config, data=frame, output=tmp_path / "run", quiet=True)
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return request.param, jenga_core.train(config, data=frame, output=folder, quiet=True), frame
+
+
+def test_every_text_task_has_a_trivial_and_a_strong_baseline_by_name(trained: tuple[str, Any, pd.DataFrame]) -> None:
+    task, run, _ = trained
     judged = run.judgements[0]
     assert list(judged.baselines) == EXPECTED[task]
     metric = next(iter(judged.scores))
     trivial, strong = (scores[metric].value for scores in judged.baselines.values())
     assert strong < trivial if judged.directions[metric] == "min" else strong > trivial
-    report = (tmp_path / "run" / "report.html").read_text()
+    report = (run.folder / "report.html").read_text()
     assert all(name in report for name in EXPECTED[task])
-    if task == "pairs":
-        for name in ("pearson", "spearman"):
-            score = judged.scores[name]
-            assert score.low <= score.value <= score.high
-            assert name in report
+
+
+def test_a_loaded_model_predicts_with_the_heads_that_were_trained(trained: tuple[str, Any, pd.DataFrame]) -> None:
+    """Trap 2 of the original: inference built new heads, and its predictions were random."""
+    _, run, frame = trained
+    loaded = jenga_core.load(run.folder)
+    weights = {name: value for name, value in run.model.state_dict().items() if name.startswith("heads.")}
+    assert weights
+    assert all(torch.equal(value, loaded.model.state_dict()[name]) for name, value in weights.items())
+    every = np.arange(len(frame))
+    live, again = (
+        score(model, data, "rows", every, loaded.place, labels=False).outputs["task"]
+        for model, data in ((run.model, run.data), (loaded.model, run.data))
+    )
+    for name, column in live.items():
+        one, two = (c.values if isinstance(c, Ragged) else np.asarray(c) for c in (column, again[name]))
+        assert np.array_equal(one, two), name
+    fresh = loaded.predict(frame[["question", "text"]])
+    pd.testing.assert_frame_equal(fresh, jenga_core.load(run.folder).predict(frame[["question", "text"]]))
+
+
+@pytest.mark.parametrize("trained", ["pairs"], indirect=True)
+def test_sentence_pairs_have_correlations_with_intervals(trained: tuple[str, Any, pd.DataFrame]) -> None:
+    _, run, _ = trained
+    for name in ("pearson", "spearman"):
+        found = run.judgements[0].scores[name]
+        assert found.low <= found.value <= found.high
+        assert name in (run.folder / "report.html").read_text()

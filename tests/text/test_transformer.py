@@ -271,6 +271,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_a_folder_predicts_to_the_last_bit_without_the_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
+    """Trap 2 of the original: inference never loaded what the heads had learned."""
     texts = [f"{'nzuri' if at % 2 else 'mbaya'} {'sana ' * (at % 7)}🎉" for at in range(60)]
     frame = pd.DataFrame({"text": texts, "label": [at % 2 for at in range(60)]})
     config = {
