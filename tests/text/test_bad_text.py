@@ -172,16 +172,22 @@ TYPES = {**TASKS["ner"], "types": ["PER", "LOC"]}
 
 
 @pytest.mark.parametrize(
-    ("task", "column", "cell", "says"),
+    ("task", "column", "cell", "says", "near"),
     [
-        (LISTED, "mood", "god", "label 'god' is not one of `classes`"),
-        (TYPES, "entities", [{"start": 0, "end": 6, "label": "LOK"}], "the type 'LOK' is not in `types`"),
-        (TASKS["audit"], "scores", {"oppening": [1]}, "labels of a head 'oppening' that the task does not have"),
-        (TASKS["bio"], "tags", "O O O X-LOC O", "'X-LOC' is no tag"),
+        (LISTED, "mood", "god", "label 'god' is not one of `classes`", "did you mean: good"),
+        (
+            TYPES,
+            "entities",
+            [{"start": 0, "end": 6, "label": "LOK"}],
+            "type 'LOK' is not in `types`",
+            "did you mean: LOC",
+        ),
+        (TASKS["audit"], "scores", {"oppening": [1]}, "labels of a head 'oppening'", "did you mean: opening"),
+        (TASKS["bio"], "tags", "O O O X-LOC O", "'X-LOC' is no tag", "O, or B-LABEL and I-LABEL"),
     ],
     ids=["class", "type", "head", "tag"],
 )
-def test_labels_outside_the_map(jenga: Shell, task: Any, column: str, cell: Any, says: str) -> None:
+def test_labels_outside_the_map(jenga: Shell, task: Any, column: str, cell: Any, says: str, near: str) -> None:
     made = rows()
     for row in made:
         row[column] = cell
@@ -189,6 +195,7 @@ def test_labels_outside_the_map(jenga: Shell, task: Any, column: str, cell: Any,
     assert f"column '{column}'" in err
     assert "calls.jsonl, row " in err
     assert says in err
+    assert near in err
 
 
 def test_bio_that_begins_with_i_is_read_and_counted(jenga: Shell) -> None:

@@ -17,7 +17,7 @@ from jenga_core.scoring import score
 from jenga_text import feature_crf
 from jenga_text.cells import objects
 from jenga_text.config import TrainBpeConfig
-from jenga_text.feature_crf import features_of
+from jenga_text.feature_crf import FeatureCrf, features_of
 from jenga_text.ner import NerTask
 from jenga_text.ner_config import NerConfig
 from jenga_text.processors import TrainBpeProcessor
@@ -110,7 +110,8 @@ def test_the_crf_learns_from_training_rows_only() -> None:
     ("limit", "value", "name"),
     [
         ("WORDS", 300, "CRF on hand-made features (300 of 945 training words)"),
-        ("WORK", 1, "CRF on hand-made features (10 of 100 iterations)"),
+        ("WORK", 1, "CRF on hand-made features (20 of 100 iterations)"),
+        ("WORK", 945 * 2 * 62 * 50, "CRF on hand-made features (50 of 100 iterations)"),
     ],
 )
 def test_what_cuts_the_crf_short_is_in_its_name(
@@ -132,6 +133,24 @@ def test_a_long_row_is_read_in_pieces_and_a_word_of_a_megabyte_is_one_word() -> 
     assert isinstance(found, Ragged)
     assert (found.values % 2 == 1).sum() == 180
     assert len(found.values) == 60 * 3 * 7 + 1
+
+
+def test_with_very_many_kinds_of_entities_fewer_words_are_learned_from() -> None:
+    crf = FeatureCrf("input", 0)
+    learned, iterations = crf._bounded(150_000, 1001)
+    assert learned * iterations * 1001 * (1001 + feature_crf.FEATURES) <= 1.01 * feature_crf.WORK
+    assert crf.name == f"CRF on hand-made features ({learned:,} of 150,000 training words, 20 of 100 iterations)"
+
+
+def test_training_rows_without_any_entity() -> None:
+    """Possible where `types` are given."""
+    cells = sentences(30)
+    cells["entities"] = [[]] * 30
+    every = np.arange(30)
+    task = NerTask(NerConfig(target="entities", types=["LOC"]))
+    features, target = encoded(task, PROCESSORS["words"](), cells, ["text"], every)
+    tags = beside(task, features, target, every, every)["CRF on hand-made features"]["tags"]
+    assert not tags.values.any()  # type: ignore[union-attr]
 
 
 def test_features_of_a_word() -> None:

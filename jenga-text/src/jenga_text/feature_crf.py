@@ -20,10 +20,10 @@ from .cells import kept_texts
 from .tags import align, entities
 from .words import shape, words_of
 
-ITERATIONS = 100  # of L-BFGS at most
+ITERATIONS, FEWEST = 100, 20  # of L-BFGS at most, and before training words are left out
 WORK = 4e10  # words x tags x (tags + FEATURES) x iterations at most: a minute or two
 FEATURES = 60  # what the features of a word cost, in transitions
-WORDS = 200_000  # most training words that are learned from
+WORDS, FEW = 200_000, 1000  # training words that are learned from: at most, and in any case
 PIECE = 500  # words read together; longer rows are read in pieces
 LONGEST = 40  # characters of a word that its features see
 
@@ -61,10 +61,9 @@ class FeatureCrf(Baseline):
         assert isinstance(gold, Ragged)
         texts = self._texts(features)
         tags = align(gold, places_of(texts), 0)[0]
-        iterations = self._bounded(len(tags.values), len(np.unique(tags.values)))
+        left, iterations = self._bounded(len(tags.values), len(np.unique(tags.values)))
         trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
         trainer.set_params({"c1": 0.1, "c2": 0.1, "max_iterations": iterations})
-        left = WORDS
         for row, text in enumerate(texts):
             own = tags.values[tags.starts[row] : tags.starts[row + 1]][:left]
             left -= len(own)
@@ -76,14 +75,15 @@ class FeatureCrf(Baseline):
         self.tagger = pycrfsuite.Tagger()
         self.tagger.open_inmemory(self.model)
 
-    def _bounded(self, words: int, tags: int) -> int:
-        """How many iterations; what was cut short becomes part of the name."""
-        learned = min(words, WORDS)
-        iterations = int(np.clip(WORK / (learned * tags * (tags + FEATURES)), 10, ITERATIONS))
+    def _bounded(self, words: int, tags: int) -> tuple[int, int]:
+        """(words to learn from, iterations); what was cut short becomes part of the name."""
+        each = tags * (tags + FEATURES)
+        learned = min(words, WORDS, max(int(WORK / (each * FEWEST)), FEW))
+        iterations = int(np.clip(WORK / (each * max(learned, 1)), FEWEST, ITERATIONS))
         cut = [f"{learned:,} of {words:,} training words"] if learned < words else []
         cut += [f"{iterations} of {ITERATIONS} iterations"] if iterations < ITERATIONS else []
         self.name += f" ({', '.join(cut)})" if cut else ""
-        return iterations
+        return learned, iterations
 
     def predict(self, features: Classical | None, rows: int) -> Columns:
         assert features is not None
