@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +60,18 @@ def main() -> int:
     folder, epochs = Path(options.data) / "masakhaner2_swa", 2 if options.quick else 12
     print(f"{'':28}{'F1':>8}{'95 % interval':>20}{'precision':>11}{'recall':>9}{'minutes':>9}{'CPU minutes':>13}")
     found: list[float] = []
+    mark, installed = MARK, find_spec("pycrfsuite") is not None
     for seed in options.seeds:
         run = timed(f"Jenga, seed {seed}", partial(trained, folder, options.device, epochs, seed), judged)
-        if not found:
+        if installed and not found:
             rival = timed("CRF on hand-made features", partial(hand_made, run), lambda made: made)
+            mark = max(MARK, rival.scores["f1"].value)
         found.append(judged(run).scores["f1"].value)
-    mean, mark = mean_of(np.array(found)), max(MARK, rival.scores["f1"].value)
+    mean = mean_of(np.array(found))
     print(f"Jenga: F1 {shown(mean)} over {len(found)} seeds, {epochs} epochs, on {options.device}")
-    print(
-        f"mark: {MARK:.4f}, the CRF here {rival.scores['f1'].value:.4f}: {'reached' if mean.value > mark else 'MISSED'}"
-    )
+    if not installed:
+        print("python-crfsuite is not installed here: the CRF is left out")
+    print(f"mark: {MARK:.4f}, or the CRF's here if that is higher: {'reached' if mean.value > mark else 'MISSED'}")
     return int(mean.value <= mark and not options.quick)
 
 
