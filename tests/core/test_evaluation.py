@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from jenga_core.evaluation import (
     resamples_for,
 )
 from jenga_core.figures import Bars, Curve, Line, Matrix, Scatter, Sheet, figure_from_json
+from jenga_core.scoring import classical
 
 
 class Judged:
@@ -267,6 +269,31 @@ def test_a_baseline_may_read_the_inputs_instead_of_a_matrix() -> None:
     given = Classical(np.zeros((3, 0)), inputs={"text": encoded}, rows=np.array([1, 2, 3]))
     assert beside(given)["reader"]["value"].tolist() == [8.0]
     assert beside(Classical(np.zeros((3, 2)))) == {}  # a matrix is not what it needs
+
+
+@pytest.mark.parametrize(
+    ("kinds", "named"), [(["TF-IDF"], "TF-IDF"), (["TF-IDF", ""], "TF-IDF and other columns"), (["", ""], "")]
+)
+def test_features_of_several_inputs_lie_side_by_side_and_say_what_they_are(kinds: list[str], named: str) -> None:
+    from scipy import sparse
+
+    class Offering:
+        def __init__(self, kind: str) -> None:
+            self.kind = kind
+
+        def classical(self, encoded: Encoded, rows: np.ndarray) -> Classical:
+            matrix = np.asarray(encoded.columns["x"])[rows][:, None]
+            return Classical(sparse.csr_matrix(matrix) if self.kind else matrix, kind=self.kind)
+
+    inputs = {str(at): Encoded({"x": np.arange(4.0) + 1}, np.ones(4, dtype=bool)) for at in range(len(kinds))}
+    parts = SimpleNamespace(processors={str(at): Offering(kind) for at, kind in enumerate(kinds)})
+    data = SimpleNamespace(tables={"t": SimpleNamespace(inputs=inputs)}, parts=parts)
+    found = classical(data, "t", np.array([3, 1]))  # type: ignore[arg-type]
+    assert found.kind == named
+    assert found.matrix.shape == (2, len(kinds))
+    assert found.inputs is inputs
+    assert found.take(np.array([1])).rows.tolist() == [1]
+    assert classical(data, "t", np.array([3, 1]), matrix=False).matrix.shape == (2, 0)  # type: ignore[arg-type]
 
 
 def test_judging_and_reporting_need_no_torch() -> None:
