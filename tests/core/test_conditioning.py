@@ -92,7 +92,7 @@ def test_before_training_it_adds_exactly_nothing(kind: str) -> None:
 @given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4), extra=st.integers(0, 5), what=st.floats(-9, 9))
 @settings(deadline=None, max_examples=40)
 def test_padding_never_changes_an_output(kind: str, lengths: list[int], extra: int, what: float) -> None:
-    """More padding, and whatever is in it, NaN too. Trap 10 of the original: its softmax gave padding a share."""
+    """More padding, and whatever is in it, NaN too."""
     module, short = head(kind), features(len(lengths), 6, lengths)
     room = torch.full((len(lengths), extra, DIM), float("nan") if what > 5 else what)
     mask = torch.cat([short.mask, torch.zeros(len(lengths), extra, dtype=torch.bool)], dim=1)
