@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from jenga_core.builtin.baselines import classification_baselines
 from jenga_core.builtin.metrics import BinaryMetrics, ClassificationMetrics, RegressionMetrics
-from jenga_core.contracts import Classical, Metrics, Ragged
+from jenga_core.contracts import Baseline, Classical, Columns, Encoded, Metrics, Ragged
 from jenga_core.evaluation import (
     FEWEST,
     FOR_BASELINES,
@@ -27,6 +28,7 @@ from jenga_core.evaluation import (
     resamples_for,
 )
 from jenga_core.figures import Bars, Curve, Line, Matrix, Scatter, Sheet, figure_from_json
+from jenga_core.scoring import classical
 
 
 class Judged:
@@ -230,6 +232,68 @@ def test_without_features_only_trivial_baselines_remain(features: Classical | No
     assert list(fit_baselines(task, features=features, target=target, test_features=features, test_rows=2, seed=0)) == [
         "majority"
     ]
+
+
+class Reader(Baseline):
+    """Reads the rows' own encoding and no matrix."""
+
+    name = "reader"
+    trivial = False
+    reads = "inputs"
+
+    def fit(self, features: Classical | None, target: Columns) -> None:
+        assert features is not None
+        self.rows = features.rows
+
+    def predict(self, features: Classical | None, rows: int) -> Columns:
+        assert features is not None
+        return {"value": np.asarray(features.inputs["text"].columns["x"])[features.rows]}
+
+
+def test_a_baseline_may_read_the_inputs_instead_of_a_matrix() -> None:
+    class Reading:
+        def baselines(self, seed: int) -> object:
+            return (Reader(),)
+
+    def beside(features: Classical) -> Mapping[str, Columns]:
+        return fit_baselines(
+            Reading(),
+            features=features.take(np.array([0, 1])),
+            target={"y": np.zeros(2)},
+            test_features=features.take(np.array([2])),
+            test_rows=1,
+            seed=0,
+        )
+
+    encoded = Encoded({"x": np.array([5.0, 6.0, 7.0, 8.0])}, np.ones(4, dtype=bool))
+    given = Classical(np.zeros((3, 0)), inputs={"text": encoded}, rows=np.array([1, 2, 3]))
+    assert beside(given)["reader"]["value"].tolist() == [8.0]
+    assert beside(Classical(np.zeros((3, 2)))) == {}  # a matrix is not what it needs
+
+
+@pytest.mark.parametrize(
+    ("kinds", "named"), [(["TF-IDF"], "TF-IDF"), (["TF-IDF", ""], "TF-IDF and other columns"), (["", ""], "")]
+)
+def test_features_of_several_inputs_lie_side_by_side_and_say_what_they_are(kinds: list[str], named: str) -> None:
+    from scipy import sparse
+
+    class Offering:
+        def __init__(self, kind: str) -> None:
+            self.kind = kind
+
+        def classical(self, encoded: Encoded, rows: np.ndarray) -> Classical:
+            matrix = np.asarray(encoded.columns["x"])[rows][:, None]
+            return Classical(sparse.csr_matrix(matrix) if self.kind else matrix, kind=self.kind)
+
+    inputs = {str(at): Encoded({"x": np.arange(4.0) + 1}, np.ones(4, dtype=bool)) for at in range(len(kinds))}
+    parts = SimpleNamespace(processors={str(at): Offering(kind) for at, kind in enumerate(kinds)})
+    data = SimpleNamespace(tables={"t": SimpleNamespace(inputs=inputs)}, parts=parts)
+    found = classical(data, "t", np.array([3, 1]))  # type: ignore[arg-type]
+    assert found.kind == named
+    assert found.matrix.shape == (2, len(kinds))
+    assert found.inputs is inputs
+    assert found.take(np.array([1])).rows.tolist() == [1]
+    assert classical(data, "t", np.array([3, 1]), matrix=False).matrix.shape == (2, 0)  # type: ignore[arg-type]
 
 
 def test_judging_and_reporting_need_no_torch() -> None:

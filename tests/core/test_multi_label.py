@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import sparse
@@ -88,6 +88,34 @@ def test_an_unknown_label_has_no_part_in_the_loss() -> None:
 # ------------------------------------------------------------------ thresholds and metrics
 
 
+def test_probabilities_are_cut_and_not_logits() -> None:
+    """Trap 4 of the original: a logit was compared with 0.5, which is a probability of 0.62."""
+    import torch
+
+    class Model:
+        heads: ClassVar = {"tags": lambda view, target: {"logits": torch.tensor([[0.3], [-0.3], [0.6]])}}
+
+        def view(self, batch: Any, fuse: bool) -> None:
+            return None
+
+    made = task(pd.DataFrame({"a": [1, 0]}), targets=["a"], threshold=0.5)
+    found = made.predict(Model(), None, "tags")  # type: ignore[arg-type]
+    assert found["flag"][:, 0].tolist() == [1, 0, 1]
+    assert found["probability"][0, 0].item() == pytest.approx(1 / (1 + math.exp(-0.3)))
+
+
+def test_of_a_single_label_only_the_yes_answers_are_averaged() -> None:
+    """Trap 4 of the original: of one column, averages over yes and no made accuracy, precision, recall and F1 one number."""
+    y, flag = np.array([[1], [1], [0], [0], [0]]), np.array([[1], [0], [1], [1], [0]])
+    output, target = {"probability": flag * 0.8, "flag": flag}, {"y": y, "known": np.ones((5, 1), dtype=bool)}
+    found = MultiLabelMetrics("a").compute(output, target)
+    assert found["precision_micro"] == pytest.approx(1 / 3)
+    assert found["recall_micro"] == pytest.approx(1 / 2)
+    assert found["f1_micro"] == pytest.approx(2 / 5)
+    assert found["exact_match"] == pytest.approx(2 / 5)
+
+
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=40))
 def test_no_threshold_has_a_better_f1_than_the_best_one(pairs: list[tuple[int, bool]]) -> None:
     score, y = np.array([s / 12 for s, _ in pairs]), np.array([t for _, t in pairs])

@@ -88,6 +88,16 @@ def test_label_map(labels: list[Any], names: tuple[str, ...], form: str) -> None
     assert LabelMap.of_state(json.loads(json.dumps(found.state()))) == found
 
 
+def test_the_map_is_that_of_all_training_rows_and_integers_are_numbered_anew() -> None:
+    """Trap 6 of the original: the map was that of the first thousand rows, and labels from 1 to 3 were taken as they were."""
+    found = ClassificationTask(ClassificationConfig(target="label"))
+    cells = pd.DataFrame({"label": [1] * 1500 + [2, 3]})
+    found.fit(cells)
+    assert found.map.names == ("1", "2", "3")
+    assert np.asarray(found.encode(cells, {}).columns["y"])[-3:].tolist() == [0, 1, 2]
+    assert len(found.map) == 3
+
+
 def test_a_gap_in_an_integer_column_changes_no_label() -> None:
     whole, gapped = frame(0, 1, 1)["label"], frame(0, 1, None)["label"]
     assert gapped.dtype == float
@@ -382,6 +392,23 @@ def test_sparse_features_get_a_linear_model(build: str, name: str) -> None:
     found = output["probability"][:, 1] if build == "c" else output["value"]
     assert strong.name == name
     assert ((found > 0.5) == y).all()
+
+
+def test_validation_rows_choose_how_strongly_ridge_regression_is_held_back() -> None:
+    """Two hundred features of noise beside one that tells: too weak a penalty learns the noise."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(240, 201))
+    y = x[:, 0] + 2 * rng.normal(size=240)
+    parts = {"train": slice(0, 80), "held": slice(80, 160), "test": slice(160, 240)}
+    given_ = {name: Classical(sparse.csr_matrix(x[part]), kind="noise") for name, part in parts.items()}
+    ridge = regression_baselines(0)[1]
+    ridge.fit(given_["train"], {"y": y[parts["train"]]})
+    assert ridge.name == "ridge regression on noise"
+    errors = []
+    for _ in range(2):
+        errors.append(float(np.mean((ridge.predict(given_["test"], 80)["value"] - y[parts["test"]]) ** 2)))
+        ridge.calibrate(ridge.predict(given_["held"], 80), {"y": y[parts["held"]]})
+    assert errors[1] < errors[0]
 
 
 def test_binary_baselines_speak_in_scores_and_flags() -> None:

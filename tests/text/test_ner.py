@@ -173,6 +173,21 @@ def test_an_entity_in_the_part_that_was_cut_off_is_missed() -> None:
     assert task.metrics().compute(perfect, found.columns)["recall"] == 0.5
 
 
+def test_special_tokens_and_outside_words_are_no_part_of_the_score() -> None:
+    """Traps 3 and 24 of the original: token scores counted O, padding and special tokens, and were .96 with an F1 of 0."""
+    task, cells, encoded = task_over([TEXT], [ENTITIES])
+    columns = task.encode(cells, {"input": encoded}).columns
+    y = columns["y"]
+    assert isinstance(y, Ragged)
+    nothing = task.metrics().compute({"tags": Ragged(np.zeros_like(y.values), y.starts)}, columns)
+    assert nothing["f1"] == nothing["recall"] == 0.0
+    perfect = np.maximum(y.values, 0)
+    special = columns["spans"].values[:, 0] < 0  # type: ignore[union-attr]
+    assert special.any()
+    perfect[special] = 1  # whatever a model says there
+    assert task.metrics().compute({"tags": Ragged(perfect, y.starts)}, columns)["f1"] == 1.0
+
+
 def test_bio_that_begins_with_i_is_read_and_counted() -> None:
     task, cells, encoded = task_over([TEXT], ["O I-PER I-PER O O O I-LOC"], form="bio")
     found = task.encode(cells, {"input": encoded})

@@ -14,11 +14,11 @@ import torch
 
 from jenga_core.contracts import Ragged
 from jenga_core.errors import DataError
-from jenga_text.answers import exact, f1, normal
+from jenga_text.answers import LOST, NONE, exact, f1, normal
 from jenga_text.config import TokenizerConfig
 from jenga_text.processors import TokenizerProcessor
 from jenga_text.qa_config import SpanQaConfig, SquadConfig
-from jenga_text.span_qa import LOST, NONE, SpanQaTask, best
+from jenga_text.span_qa import SpanQaTask, best
 from jenga_text.squad import SquadSource
 
 CONTEXT = "Mji mkuu wa Kenya ni Nairobi 😀."

@@ -284,6 +284,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_a_folder_predicts_to_the_last_bit_without_the_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
+    """Trap 2 of the original: inference never loaded what the heads had learned."""
     texts = [f"{'nzuri' if at % 2 else 'mbaya'} {'sana ' * (at % 7)}🎉" for at in range(60)]
     frame = pd.DataFrame({"text": texts, "label": [at % 2 for at in range(60)]})
     config = {
@@ -295,7 +296,7 @@ def test_a_folder_predicts_to_the_last_bit_without_the_checkpoint(checkpoint: Pa
     }
     run = jenga_core.train(config, data=frame, output=tmp_path / "run", quiet=True)
     assert {p.dtype for p in run.model.parameters()} == {torch.float32}  # the checkpoint's file is in bfloat16
-    assert "logistic regression" in run.judgements[0].baselines
+    assert "logistic regression on TF-IDF" in run.judgements[0].baselines
     assert any("cut to 24 tokens" in note for note in run.notes)
     rates = {g["initial_lr"] for g in run.optimizer.param_groups}
     assert rates == {1e-3}

@@ -237,6 +237,7 @@ class Baseline(Protocol):
 
     name: str
     trivial: bool  # needs no features
+    reads: Literal["matrix", "inputs"] = "matrix"  # which part of the features one that is not trivial needs
 
     def fit(self, features: Classical | None, target: Columns) -> None: ...
 

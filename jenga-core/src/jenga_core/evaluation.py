@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .contracts import Array, Classical, Columns, Metrics, Ragged, Task, take
+from .contracts import Array, Baseline, Classical, Columns, Metrics, Ragged, Task, take
 from .figures import Figure, figure_from_json
 
 LEVEL = 0.95
@@ -152,8 +152,8 @@ def fit_baselines(
     there are none. Thresholds are set on the (features, target) of `validation` rows, as the model's are.
     """
     outputs: dict[str, Columns] = {}
-    lacking = any(f is None or f.matrix.shape[1] == 0 for f in (features, test_features))
     for baseline in task.baselines(seed):
+        lacking = any(_lacking(baseline, given) for given in (features, test_features))
         if lacking and not baseline.trivial:
             continue
         given, new = (None, None) if lacking else (features, test_features)
@@ -164,6 +164,12 @@ def fit_baselines(
         predicted = baseline.predict(new, test_rows)
         outputs[baseline.name] = predicted  # the name may depend on what was fitted
     return outputs
+
+
+def _lacking(baseline: Baseline, features: Classical | None) -> bool:
+    if features is None:
+        return True
+    return not features.inputs if baseline.reads == "inputs" else features.matrix.shape[1] == 0
 
 
 # ------------------------------------------------------------------ the bootstrap

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -166,18 +166,7 @@ def judgements(
             if not len(rows):
                 continue
             task, target = data.parts.tasks[name], encoded.targets[name]
-            beside = {}
-            if baselines:
-                train, held = encoded.labelled(name, "train"), encoded.labelled(name, "validation")
-                beside = fit_baselines(
-                    task,
-                    features=classical(data, table, train),
-                    target=take(target.columns, train),
-                    test_features=classical(data, table, rows),
-                    test_rows=len(rows),
-                    seed=seed,
-                    validation=(classical(data, table, held), take(target.columns, held)) if len(held) else None,
-                )
+            beside = _baselines(data, table, name, rows, seed) if baselines else {}
             made.append(
                 judge(
                     name,
@@ -194,6 +183,23 @@ def judgements(
     return made
 
 
+def _baselines(data: Data, table: str, name: str, rows: Array, seed: int) -> dict[str, Columns]:
+    """The outputs of the task's baselines for `rows`; a matrix of features is made where one of them reads it."""
+    encoded, task = data.tables[table], data.parts.tasks[name]
+    target = encoded.targets[name].columns
+    train, held = encoded.labelled(name, "train"), encoded.labelled(name, "validation")
+    matrix = any(b.reads == "matrix" and not b.trivial for b in task.baselines(seed))
+    return fit_baselines(
+        task,
+        features=classical(data, table, train, matrix=matrix),
+        target=take(target, train),
+        test_features=classical(data, table, rows, matrix=matrix),
+        test_rows=len(rows),
+        seed=seed,
+        validation=(classical(data, table, held, matrix=matrix), take(target, held)) if len(held) else None,
+    )
+
+
 def _excluded(data: Data, table: str, task: str, split: str) -> dict[str, int]:
     """Rows of a split that were not judged, by reason. Reasons given for the whole table are counted as they are."""
     encoded = data.tables[table]
@@ -208,15 +214,20 @@ def _excluded(data: Data, table: str, task: str, split: str) -> dict[str, int]:
     return reasons
 
 
-def classical(data: Data, table: str, rows: Array) -> Classical | None:
-    """The features of all inputs of a table side by side, for a classical baseline; None where no input offers any."""
-    found = []
-    for name, encoded in data.tables[table].inputs.items():
-        features = data.parts.processors[name].classical(encoded, rows)
-        if features is not None:
-            found.append(features)
+def classical(data: Data, table: str, rows: Array, *, matrix: bool = True) -> Classical:
+    """The features of all inputs of a table side by side, for classical baselines. A matrix without columns: no input offers
+    any, or none was asked for."""
+    inputs = data.tables[table].inputs
+    offered = [data.parts.processors[name].classical(encoded, rows) for name, encoded in inputs.items() if matrix]
+    found = [features for features in offered if features is not None]
+    kinds = list(dict.fromkeys(features.kind for features in found))
+    kind = kinds[0] if len(kinds) == 1 else " and ".join(each or "other columns" for each in kinds)
+    return replace(_beside(found, len(rows)), kind=kind, inputs=inputs, rows=rows)
+
+
+def _beside(found: Sequence[Classical], rows: int) -> Classical:
     if len(found) < 2:
-        return found[0] if found else None
+        return found[0] if found else Classical(np.zeros((rows, 0)))
     if any(hasattr(f.matrix, "tocsr") for f in found):
         from scipy import sparse
 

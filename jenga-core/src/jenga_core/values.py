@@ -119,10 +119,22 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Classical:
-    """Features for a classical baseline: `matrix` [N, F] dense (NaN = missing) or scipy sparse; `categorical` column numbers."""
+    """Features for classical baselines: `matrix` [N, F] dense (NaN = missing) or scipy sparse; `categorical` column numbers.
+
+    `kind`: what the columns are, said in the baseline's name, such as "TF-IDF"; "" for the table's own cells. The core adds
+    `inputs`, the table's inputs as they were encoded, and `rows` [N], which of their rows these are: a task's own
+    baseline may read them, with `Baseline.reads = "inputs"`.
+    """
 
     matrix: Any
     categorical: tuple[int, ...] = ()
+    kind: str = ""
+    inputs: Mapping[str, Encoded] = field(default_factory=dict)
+    rows: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def take(self, rows: Array) -> Classical:
+        """The features of `rows`, which count within these."""
+        return replace(self, matrix=self.matrix[rows], rows=self.rows[rows] if len(self.rows) else self.rows)
 
 
 # ------------------------------------------------------------------ the batch's side: torch

@@ -9,15 +9,19 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from jenga_core.contracts import Array, Ragged
 from jenga_core.errors import DataError
 
 from .spans import lists_of
+from .tags import align
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 Answer = tuple[int, str]  # where it begins, and its text
+NONE, LOST = -1, -2  # instead of a token: there is no answer; it lies behind what was kept of the context
 
 
 @lru_cache(maxsize=1 << 16)
@@ -73,3 +77,16 @@ def _answer(given: Any, context: str, row: Any, column: str) -> Answer:
             next=f"it stands at {near}" if near >= 0 else "the context does not have it: correct the row",
         )
     return start, text
+
+
+def tokens_of(answers: Sequence[Answer | None], spans: Ragged, column: int) -> tuple[Array, Array]:
+    """(first, last) token of each answer, NONE or LOST, int64 [N]. `spans` and `column`: the tokens of the contexts."""
+    gold = Ragged.of([[(a[0], a[0] + len(a[1]), 0)] if a else np.zeros((0, 3), np.int64) for a in answers], np.int64)
+    row, pos, tag = align(gold, spans, column)[0].flat(np.arange(len(spans)))
+    start = np.where(gold.lengths() > 0, LOST, NONE)
+    end = start.copy()
+    inside = tag > 0
+    first = inside & (tag == 1)
+    start[row[first]] = pos[first]
+    end[row[inside]] = pos[inside]  # the last of them stays
+    return start, end

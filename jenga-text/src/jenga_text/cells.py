@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from jenga_core.contracts import Array, Columns
 from jenga_core.errors import DataError
 
 
@@ -17,6 +20,29 @@ def texts_of(cells: pd.Series, column: str) -> list[str]:
         if not (isinstance(cell, str) and cell.isascii()):
             found[at] = _text(cell, cells.index[at], column)
     return ["" if cell.isspace() else cell for cell in found]
+
+
+def texts_of_columns(cells: pd.DataFrame) -> list[list[str]]:
+    return [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
+
+
+def kept(texts: list[list[str]]) -> dict[str, Array]:
+    """The texts as columns of an `Encoded`: "text 0", ... in the order of the input's columns."""
+    return {f"text {at}": objects(column) for at, column in enumerate(texts)}
+
+
+def kept_texts(columns: Columns, at: int, rows: Array) -> list[str]:
+    """The texts of column number `at` at those rows, from what `kept` gave."""
+    found: list[str] = np.asarray(columns[f"text {at}"])[rows].tolist()
+    return found
+
+
+def objects(values: Sequence[Any]) -> Array:
+    """An array of references: nothing is copied, and no list among them becomes a dimension."""
+    found: Array = np.empty(len(values), dtype=object)
+    for at, value in enumerate(values):
+        found[at] = value
+    return found
 
 
 def _text(cell: Any, row: Any, column: str) -> str:

@@ -27,12 +27,13 @@ from jenga_core.contracts import (
 )
 from jenga_core.errors import DataError, UserError, nearest
 
-from . import tags as bio
 from .cells import texts_of
 from .crf import Crf
 from .entity_metrics import EntityMetrics, predicted
+from .feature_crf import FeatureCrf, NoEntities
 from .ner_config import NerConfig
 from .spans import Span, from_spans, from_tags
+from .tags import align
 from .viterbi import constrained
 
 UNKNOWN = -1  # a label that training rows do not have
@@ -203,7 +204,9 @@ class NerTask(Task):
         return EntityMetrics(self.types, self.column)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        return [NoEntities()]
+        """The CRF where the input keeps its texts."""
+        keeps = getattr(self._processors.get(self.input), "keeps_texts", False)
+        return [NoEntities(), *([FeatureCrf(self.input, self.column)] if keeps else [])]
 
 
 class TagHead(nn.Module):
@@ -239,48 +242,3 @@ class TagHead(nn.Module):
             return self.crf.best(scores, mask), self.crf.marginals(scores, mask)
         logs = torch.log_softmax(scores, dim=-1)
         return constrained(logs, mask), logs
-
-
-class NoEntities(Baseline):
-    """Finds nothing: what a score of 0 recall is."""
-
-    name, trivial = "no entities", True
-
-    def fit(self, features: Any, target: Columns) -> None:
-        """There is nothing to learn."""
-
-    def predict(self, features: Any, rows: int) -> Columns:
-        return {"tags": Ragged(np.zeros(0, np.int64), np.zeros(rows + 1, np.int64))}
-
-
-def align(gold: Ragged, spans: Ragged, column: int) -> tuple[Ragged, int, int]:
-    """Character spans -> tags of tokens, by overlap of their characters. O(tokens + entities).
-
-    Returns (tags, -1 where a token carries none; rows in which an entity cuts a token; rows with entities behind the tokens).
-    """
-    every = np.arange(len(spans))
-    row, _, place = spans.flat(every)
-    y = np.where((place[:, 0] == column) | (place[:, 0] < 0), bio.OUTSIDE, -1).astype(np.int64)
-    at = np.flatnonzero((place[:, 0] == column) & (place[:, 1] < place[:, 2]))
-    entity_row, _, entity = gold.flat(every)
-    if not len(entity):
-        return Ragged(y, spans.starts), 0, 0
-    size = max(int(place[:, 2].max(initial=0)), int(entity[:, 1].max())) + 1
-    starts, ends = row[at] * size + place[at, 1], row[at] * size + place[at, 2]
-    # Tokens of a row are in the order of the text, so those that overlap an entity follow each other.
-    first = np.searchsorted(ends, entity_row * size + entity[:, 0], side="right")
-    behind = np.searchsorted(starts, entity_row * size + entity[:, 1], side="left")
-    some = first < behind
-    lost = entity_row[~some]
-    cut = np.zeros(len(entity), dtype=bool)
-    cut[some] = (starts[first[some]] != (entity_row * size + entity[:, 0])[some]) | (
-        ends[behind[some] - 1] != (entity_row * size + entity[:, 1])[some]
-    )
-    # From its first token to its last, those without a character between them too: an I must not follow an O.
-    lo = at[first[some]]
-    length = at[behind[some] - 1] + 1 - lo
-    tokens = np.repeat(lo - (np.cumsum(length) - length), length) + np.arange(int(length.sum()))
-    label = entity[some, 2]
-    y[tokens] = np.repeat(np.where(label >= 0, bio.begin(label) + 1, -1), length)
-    y[lo] = np.where(label >= 0, bio.begin(label), -1)
-    return Ragged(y, spans.starts), len(set(entity_row[cut].tolist())), len(set(lost.tolist()))

@@ -15,10 +15,11 @@ from torch import Tensor
 from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged
 from jenga_core.errors import DataError, UserError
 
-from .cells import texts_of
+from .cells import kept, texts_of_columns
 from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
 from .places import whole_letters
 from .rows import Template, assemble
+from .tfidf import TfIdf
 
 AT_ONCE = 1024  # texts handed to the tokenizer together: bounds memory, feeds all of its threads
 
@@ -35,12 +36,13 @@ class TokensProcessor(Processor):
     columns: tuple[str, ...] = ()  # those it was fitted on: tasks find the column of a text by its name
     pad = 0
     unknown: int | None = None
-    _seen: list[list[str]] = []
-    _tfidf: Any = None
+    keeps_texts = True  # in what it encodes, for baselines that read words
+    _tfidf = TfIdf()
 
     def fit(self, cells: pd.DataFrame) -> None:
-        self._seen, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
-        self._keep(*self._make(self._seen))
+        texts, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
+        self._keep(*self._make(texts))
+        self._tfidf = TfIdf(texts)
 
     @abstractmethod
     def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
@@ -74,9 +76,8 @@ class TokensProcessor(Processor):
             [ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length
         )
         present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
-        kept = {f"text {at}": _objects(column) for at, column in enumerate(texts)}
         return Encoded(
-            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead, **kept},
+            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead, **kept(texts)},
             present,
             lengths=rows.ids.lengths(),
             spans=rows.spans,
@@ -123,15 +124,7 @@ class TokensProcessor(Processor):
         return {reason: n for reason, n in found.items() if n}
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
-        """TF-IDF, fitted on the training rows the first time it is asked for; None in a model that was loaded."""
-        if not self._seen:
-            return None
-        if self._tfidf is None:
-            from .tfidf import TfIdf
-
-            self._tfidf = TfIdf(self._seen)
-        texts = [np.asarray(encoded.columns[f"text {at}"])[rows].tolist() for at in range(len(self._seen))]
-        return Classical(self._tfidf.matrix(texts))
+        return self._tfidf.features(encoded, rows)
 
 
 class TokenizerProcessor(TokensProcessor):
@@ -168,14 +161,3 @@ class TrainBpeProcessor(TokensProcessor):
             raise DataError(f"there is no text in the {len(texts[0]):,} training rows")
         tokenizer = train((text for column in texts for text in column), self.config)
         return tokenizer, tokenizer.token_to_id(PAD), None
-
-
-def texts_of_columns(cells: pd.DataFrame) -> list[list[str]]:
-    return [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
-
-
-def _objects(texts: list[str]) -> Array:
-    """An array of references: no text is copied."""
-    found: Array = np.empty(len(texts), dtype=object)
-    found[:] = texts
-    return found

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from jenga_core.contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
+from jenga_core.builtin.multi_label_judging import PerLabel
+from jenga_core.contracts import Array, Baseline, Batch, Classical, Columns, Encoded, HeadContext, Metrics, Task, View
 from jenga_core.errors import DataError
 from jenga_core.figures import Figure, Sheet
 
@@ -99,7 +100,7 @@ class ScoringTask(Task):
         return ScoringMetrics(self.config)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        return [Rates()]
+        return [Rates(), PerOutput(sum(len(head.outputs) for head in self.config.heads.values()), seed)]
 
 
 class ScoringHead(nn.Module):
@@ -160,6 +161,24 @@ class Rates(Baseline):
 
     def predict(self, features: Any, rows: int) -> Columns:
         return {"probability": np.tile(self.rates, (rows, 1))}
+
+
+class PerOutput(Baseline):
+    """A logistic regression for each output; one that is the same in every training row gets its rate."""
+
+    trivial = False
+
+    def __init__(self, outputs: int, seed: int) -> None:
+        self.inner = PerLabel(outputs, seed, 1, 0.5, None)
+        self.name = self.inner.name
+
+    def fit(self, features: Classical | None, target: Columns) -> None:
+        y = np.asarray(target["y"])
+        self.inner.fit(features, {"y": np.nan_to_num(y), "known": ~np.isnan(y)})
+        self.name = f"{self.inner.name}, one per output"
+
+    def predict(self, features: Classical | None, rows: int) -> Columns:
+        return {"probability": self.inner.predict(features, rows)["probability"]}
 
 
 def parts(config: ScoringConfig) -> Iterator[tuple[str, slice]]:

@@ -27,13 +27,12 @@ from jenga_core.contracts import (
 )
 from jenga_core.errors import UserError
 
-from .answers import answers_of, exact, f1
-from .cells import texts_of
-from .ner import align
+from .answers import LOST, answers_of, exact, f1, tokens_of
+from .cells import objects, texts_of
 from .qa_config import SpanQaConfig
+from .sliding_window import NoAnswer, SlidingWindow
 
 ENDS = ("start", "end")
-NONE, LOST = -1, -2  # there is no answer; it lies behind what was kept of the context
 
 
 class SpanQaTask(Task):
@@ -71,13 +70,13 @@ class SpanQaTask(Task):
             raise UserError(f"input {self.input!r} does not say where its tokens are", where="text/span-qa")
         found = answers_of(cells[self.config.target], contexts, self.config.target)
         labelled = np.array([row is not None for row in found], dtype=bool)
-        start, end = self._tokens([row[0] if row else None for row in found], encoded.spans)
+        start, end = tokens_of([row[0] if row else None for row in found], encoded.spans, self.column)
         columns: dict[str, Array | Ragged] = {
             "start": start,
             "end": end,
             "spans": encoded.spans,
-            "context": _objects(contexts),
-            "answers": _objects([tuple(text for _, text in row or ()) for row in found]),
+            "context": objects(contexts),
+            "answers": objects([tuple(text for _, text in row or ()) for row in found]),
         }
         excluded = {
             "no label": int((~labelled).sum()),
@@ -87,20 +86,6 @@ class SpanQaTask(Task):
         }
         present = labelled & encoded.present
         return Encoded(columns, present, excluded={reason: n for reason, n in excluded.items() if n})
-
-    def _tokens(self, answers: Sequence[tuple[int, str] | None], spans: Ragged) -> tuple[Array, Array]:
-        """(first, last) token of each row's first answer."""
-        gold = Ragged.of(
-            [[(a[0], a[0] + len(a[1]), 0)] if a else np.zeros((0, 3), np.int64) for a in answers], np.int64
-        )
-        row, pos, tag = align(gold, spans, self.column)[0].flat(np.arange(len(spans)))
-        start = np.where(gold.lengths() > 0, LOST, NONE)
-        end = start.copy()
-        inside = tag > 0
-        first = inside & (tag == 1)
-        start[row[first]] = pos[first]
-        end[row[inside]] = pos[inside]  # the last of them stays
-        return start, end
 
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
@@ -159,7 +144,11 @@ class SpanQaTask(Task):
         return SpanMetrics(self.column, self.config.longest)
 
     def baselines(self, seed: int) -> Sequence[Baseline]:
-        return ()
+        """The sliding window where the input keeps its texts."""
+        processor = self._processors.get(self.input)
+        keeps = getattr(processor, "keeps_texts", False)
+        columns = len(getattr(processor, "columns", ()))
+        return [NoAnswer(), *([SlidingWindow(self.input, self.column, columns)] if keeps else [])]
 
 
 class SpanHead(nn.Module):
@@ -233,10 +222,3 @@ class SpanMetrics(Metrics):
         texts = [c[a:b] if a >= 0 else "" for c, a, b in zip(target["context"], start, end, strict=True)]  # type: ignore[arg-type]
         pairs = list(zip(texts, target["answers"], strict=True))  # type: ignore[arg-type]
         return {name: float(np.mean([judge(a, g) for a, g in pairs])) for name, judge in (("f1", f1), ("exact", exact))}
-
-
-def _objects(values: Sequence[Any]) -> Array:
-    found = np.empty(len(values), dtype=object)
-    for at, value in enumerate(values):
-        found[at] = value
-    return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jenga_core.contracts import Array
+from jenga_core.contracts import Array, Ragged
 
 OUTSIDE = 0
 # How each prefix of IOB1, IOB2, BIOES and BILOU reads: does an entity begin here, whatever came before?
@@ -55,6 +55,39 @@ def entities(tags: Array, row: Array, spans: Array, column: int) -> Entities:
     follows = np.append(continues[1:], False)
     last = np.flatnonzero(inside & ~follows)
     return Entities(row[first], spans[at[first], 1], spans[at[last], 2], label[first], at[first], at[last])
+
+
+def align(gold: Ragged, spans: Ragged, column: int) -> tuple[Ragged, int, int]:
+    """Character spans -> tags of tokens, by overlap of their characters. O(tokens + entities).
+
+    Returns (tags, -1 where a token carries none; rows in which an entity cuts a token; rows with entities behind the tokens).
+    """
+    every = np.arange(len(spans))
+    row, _, place = spans.flat(every)
+    y = np.where((place[:, 0] == column) | (place[:, 0] < 0), OUTSIDE, -1).astype(np.int64)
+    at = np.flatnonzero((place[:, 0] == column) & (place[:, 1] < place[:, 2]))
+    entity_row, _, entity = gold.flat(every)
+    if not len(entity):
+        return Ragged(y, spans.starts), 0, 0
+    size = max(int(place[:, 2].max(initial=0)), int(entity[:, 1].max())) + 1
+    starts, ends = row[at] * size + place[at, 1], row[at] * size + place[at, 2]
+    # Tokens of a row are in the order of the text, so those that overlap an entity follow each other.
+    first = np.searchsorted(ends, entity_row * size + entity[:, 0], side="right")
+    behind = np.searchsorted(starts, entity_row * size + entity[:, 1], side="left")
+    some = first < behind
+    lost = entity_row[~some]
+    cut = np.zeros(len(entity), dtype=bool)
+    cut[some] = (starts[first[some]] != (entity_row * size + entity[:, 0])[some]) | (
+        ends[behind[some] - 1] != (entity_row * size + entity[:, 1])[some]
+    )
+    # From its first token to its last, those without a character between them too: an I must not follow an O.
+    lo = at[first[some]]
+    length = at[behind[some] - 1] + 1 - lo
+    tokens = np.repeat(lo - (np.cumsum(length) - length), length) + np.arange(int(length.sum()))
+    label = entity[some, 2]
+    y[tokens] = np.repeat(np.where(label >= 0, begin(label) + 1, -1), length)
+    y[lo] = np.where(label >= 0, begin(label), -1)
+    return Ragged(y, spans.starts), len(set(entity_row[cut].tolist())), len(set(lost.tolist()))
 
 
 def read(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], int]:

@@ -13,16 +13,23 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Array, Encoded, Processor, Purpose, Ragged
+from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged
 from jenga_core.errors import DataError
 
-from .cells import texts_of
+from .cells import kept, texts_of_columns
+from .tfidf import TfIdf
 from .word_config import WordsConfig
 
 SLOTS = ("word", "shape", *(f"first {n}" for n in range(1, 5)), *(f"last {n}" for n in range(1, 5)))
 RARE = 0  # the number of a value that training rows do not have often enough; also fills behind a row's end
 # A run of letters, digits and marks, with apostrophes and hyphens inside, or any other character that is no blank.
 WORD = re.compile(r"[\w\u0300-\u036f]+(?:['’-][\w\u0300-\u036f]+)*|\S[\u0300-\u036f\u200d\ufe0f]*")
+
+
+def words_of(text: str) -> Iterator[tuple[str, int, int]]:
+    """(word, start, end) of every word."""
+    for found in WORD.finditer(text):
+        yield found[0], found.start(), found.end()
 
 
 def features_of(word: str) -> tuple[str, ...]:
@@ -47,14 +54,17 @@ class WordsProcessor(Processor):
     (`word_dropout`), so that its spelling is learned too.
     """
 
+    keeps_texts = True  # in what it encodes, for baselines that read words
+
     def __init__(self, config: WordsConfig, backbone_config: Any = None) -> None:
         self.config = config
         self.columns: tuple[str, ...] = ()
         self.values: list[dict[str, int]] = []
+        self._tfidf = TfIdf()
 
     def fit(self, cells: pd.DataFrame) -> None:
-        self.columns = tuple(map(str, cells.columns))
-        seen = Counter(word for text in self._texts(cells) for word, _, _ in self._words(text))
+        texts, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
+        seen = Counter(word for column in texts for text in column for word, _, _ in words_of(text))
         if not seen:
             raise DataError("there is no word in the training rows", where=f"columns {', '.join(self.columns)}")
         counts: list[Counter[str]] = [Counter() for _ in SLOTS]
@@ -63,6 +73,7 @@ class WordsProcessor(Processor):
                 counts[slot][value] += n
         often = [sorted(v for v, n in found.items() if n >= self.config.min_count) for found in counts]
         self._number(often)
+        self._tfidf = TfIdf(texts)
 
     def _number(self, values: list[list[str]]) -> None:
         """Values of all slots are numbered through, from 1."""
@@ -86,11 +97,11 @@ class WordsProcessor(Processor):
         features: list[list[int]] = []
         spans: list[tuple[int, int, int]] = []
         lengths = np.zeros(len(cells), dtype=np.int64)
-        every = [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
+        every = texts_of_columns(cells)
         for row, texts in enumerate(zip(*every, strict=True)):
             before = len(features)
             for column, text in enumerate(texts):
-                for word, start, end in self._words(text):
+                for word, start, end in words_of(text):
                     if word not in known:
                         known[word] = [
                             slot.get(v, RARE) for slot, v in zip(self.values, features_of(word), strict=True)
@@ -101,20 +112,12 @@ class WordsProcessor(Processor):
         starts = np.concatenate([[0], np.cumsum(lengths)])
         present = lengths > 0
         return Encoded(
-            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts)},
+            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts), **kept(every)},
             present,
             lengths=lengths,
             spans=Ragged(np.array(spans, np.int32).reshape(-1, 3), starts),
             excluded={"no text": int((~present).sum())} if not present.all() else {},
         )
-
-    def _texts(self, cells: pd.DataFrame) -> Iterator[str]:
-        for at in range(cells.shape[1]):
-            yield from texts_of(cells.iloc[:, at], str(cells.columns[at]))
-
-    def _words(self, text: str) -> Iterator[tuple[str, int, int]]:
-        for found in WORD.finditer(text):
-            yield found[0], found.start(), found.end()
 
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
@@ -133,3 +136,6 @@ class WordsProcessor(Processor):
         row, _, value = features.flat(rows)
         rare = np.bincount(row[value[:, 0] == RARE], minlength=len(rows)) > features.lengths(rows) / 2
         return {"more than half of the words are rare or new": int(rare.sum())} if rare.any() else {}
+
+    def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
+        return self._tfidf.features(encoded, rows)

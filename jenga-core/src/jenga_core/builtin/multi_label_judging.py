@@ -124,4 +124,4 @@ class PerLabel(Baseline):
 
 
 def _rows(features: Classical | None, rows: Array) -> Classical | None:
-    return None if features is None else Classical(features.matrix[rows], features.categorical)
+    return None if features is None else features.take(rows)
