@@ -1,4 +1,4 @@
-"""`jenga watch --recalibrate`: thresholds follow the log, hold their floor, stand still in a burst, and survive a kill exactly."""
+"""`jenga watch --recalibrate`: thresholds follow the log, hold their floor, stand still in a burst, survive a kill exactly."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import drifting
 import jenga_core
 from jenga_core.cli import app
 from jenga_core.errors import UserError
@@ -24,23 +24,6 @@ from jenga_security.alert_config import TargetRate
 from jenga_security.alerts import AlertRule
 from jenga_security.watch import recalibration as module
 from jenga_security.watch.recalibration import Followed, ceiling_of
-
-OPTIONS = {
-    "data": {"flows": {"split": {"by": "stratified", "column": "label", "validation": 0.3, "test": 0.2}}},
-    "inputs": {"flow": {"processor": "security/table"}},
-    "backbones": {"table": {"kind": "security/tabular-mlp", "width": 16, "depth": 1}},
-    "tasks": {"threat": {"kind": "security/anomaly", "target": "label", "normal": "benign", "threshold": {"target_fpr": 0.05}}},
-    "train": {"epochs": 5, "batch_size": 128, "bootstrap": 0, "baselines": False, "learning_rate": 0.01},
-}  # fmt: skip
-
-
-def traffic(rows: int, seed: int, drift: float = 0.0, attacks: float = 0.1) -> pd.DataFrame:
-    """Two features, three deviations apart between normal rows and attacks; normal ones move by up to `drift`."""
-    rng = np.random.default_rng(seed)
-    attack = rng.random(rows) < attacks
-    middle = np.where(attack, 3.0, np.linspace(0, drift, rows))
-    columns = {name: np.round(rng.normal(middle, 1), 4) for name in ("packets", "bytes")}
-    return pd.DataFrame({**columns, "label": np.where(attack, "attack", "benign")})
 
 
 def normal(rows: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -110,7 +93,7 @@ def test_attacks_below_the_burst_never_lift_the_threshold_over_the_ceiling():
 def test_it_depends_on_the_order_of_scores_and_not_on_batches_or_restarts(sizes, seed):
     scores = np.concatenate([normal(4000, seed), np.full(700, 0.8, np.float32), normal(sum(sizes), 9, shift=0.05)])
     scores[::97] = np.nan
-    whole, told = followed(0.05)
+    whole, _ = followed(0.05)
     want = whole.apply(scores)
     other, _ = followed(0.05)
     found, at = [], 0
@@ -138,13 +121,15 @@ def test_what_cannot_follow_is_refused():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     found = tmp_path_factory.mktemp("recalibrate") / "run"
-    return jenga_core.train(OPTIONS, data=traffic(2000, 1), output=found, quiet=True, report=False).folder
+    return jenga_core.train(
+        drifting.OPTIONS, data=drifting.traffic(2000, 1), output=found, quiet=True, report=False
+    ).folder
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory) -> Path:
     """Many windows of 1,000 rows, whose normal traffic moves slowly towards attacks."""
-    frame = traffic(5000, 4, drift=0.8, attacks=0.01).drop(columns="label")
+    frame = drifting.traffic(5000, 4, drift=0.8, attacks=0.01).drop(columns="label")
     path = tmp_path_factory.mktemp("log") / "flows.csv"
     frame.to_csv(path, index=False)
     return path
@@ -186,8 +171,8 @@ def test_a_watch_that_follows_and_one_that_does_not_are_not_mixed(folder, log, t
 
 def test_a_threshold_that_is_no_rate_is_refused(folder, log, tmp_path):
     other = jenga_core.train(
-        {**OPTIONS, "tasks": {"threat": {**OPTIONS["tasks"]["threat"], "threshold": 0.5}}},
-        data=traffic(600, 1), output=tmp_path / "run", quiet=True, report=False,
+        {**drifting.OPTIONS, "tasks": {"threat": {**drifting.OPTIONS["tasks"]["threat"], "threshold": 0.5}}},
+        data=drifting.traffic(600, 1), output=tmp_path / "run", quiet=True, report=False,
     ).folder  # fmt: skip
     result = watch(other, log, "--output", tmp_path / "alerts", "--once", "--recalibrate")
     assert "no share of rows" in str(result.exception)

@@ -64,7 +64,9 @@ def watch(
     finally:
         watcher.close()
         done = watcher.progress
-        typer.echo(f"{done.rows:,} rows, {done.alerts:,} alerts, {done.bad:,} lines left out", err=True)
+        typer.echo(
+            f"{done.rows:,} rows, {done.alerts:,} alerts, {done.bad:,} lines left out, {done.lost:,} gaps", err=True
+        )
 
 
 watch_app = single(watch)

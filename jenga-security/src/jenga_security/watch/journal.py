@@ -30,12 +30,15 @@ import pyarrow as pa
 from jenga_core.errors import DataError, UserError
 from jenga_core.files import beside, publish, publish_first
 
-from .tail import Position
+from .archive import Position
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Everything before `position` is done: `lines` and `rows` read, `bad` lines, `alerts` written, which take `size` bytes."""
+    """Everything before `position` is done: `lines` and `rows` read, `bad` lines, `alerts` written, which take `size` bytes.
+
+    `lost`: the times that what was not yet read was gone.
+    """
 
     position: Position | None = None
     lines: int = 0
@@ -43,6 +46,7 @@ class Progress:
     bad: int = 0
     alerts: int = 0
     size: int = 0
+    lost: int = 0
 
     def json(self) -> bytes:
         return json.dumps(asdict(self)).encode()

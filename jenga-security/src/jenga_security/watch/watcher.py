@@ -111,7 +111,7 @@ class Watcher:
         self._tail = Tail(self.path, memory.progress.position)
         missing = self.progress.lines - memory.progress.lines
         reader = Reader(self.live, lambda line, why: None)
-        while missing and (lines := self._tail.read(min(missing, BATCH))):
+        while missing and not self._tail.lost and (lines := self._tail.read(min(missing, BATCH))):
             missing -= len(lines)
             for frame in reader.rows(lines):
                 self.scorer.skip(frame)
@@ -159,6 +159,11 @@ class Watcher:
             self.tell(f"left out: {why}: {what}" + (" (more are only counted)" if self.progress.bad == SHOWN else ""))
 
     def _told(self) -> None:
-        if self._tail.lost > self._lost:
-            self._lost = self._tail.lost
-            self.tell("the log was emptied or taken away before its end was read; what was there is lost")
+        """What was lost since this was asked last, counted over all starts."""
+        new, self._lost = self._tail.lost - self._lost, self._tail.lost
+        if new:
+            self.progress = replace(self.progress, lost=self.progress.lost + new)
+            self.tell(
+                "the log was emptied, taken away or compressed to a broken file before its end was read: what was there is "
+                f"lost ({self.progress.lost:,} times so far)"
+            )
