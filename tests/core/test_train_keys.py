@@ -359,7 +359,7 @@ def test_monitor_chooses_the_best_weights_in_its_direction(tmp_path: Path, monit
     values = [line["metrics"][monitor] for line in lines(run, "evaluate")]
     assert len(set(values)) > 1
     assert run.best["value"] == pick(values)
-    assert run.best["epoch"] == values.index(pick(values))
+    assert run.best["epoch"] == values.index(pick(values)) + 1
     rows = run.data.tables["rows"].trainable("validation")
     scored = {"rows": score(run.model, run.data, "rows", rows, run.place, labels=True)}
     assert metrics_of(run.data, scored, "validation", run.weights)[monitor] == pytest.approx(run.best["value"])
