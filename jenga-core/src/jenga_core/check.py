@@ -97,6 +97,15 @@ def _columns(config: RunConfig, table: str, headers: Headers) -> Iterator[Proble
             if not config.feature_columns(name, header):
                 what = f"no column of {file} is left for input {name!r}: all are labels, split columns or excluded"
                 yield Problem(path=("inputs", name), what=what)
+        yield from _refused(config, table, header)
+
+
+def _refused(config: RunConfig, table: str, header: list[str]) -> Iterator[Problem]:
+    """What the processors themselves would refuse of these columns."""
+    for name, section in config.inputs_of(table).items():
+        for one in section.processor.refusals(config.feature_columns(name, header)):
+            path = ("inputs", name, "processor", *one.option)
+            yield Problem(path=path, what=one.what, allowed=one.allowed, nearest=one.nearest, next=one.next)
 
 
 def _named(config: RunConfig, table: str) -> Iterator[tuple[KeyPath, str]]:
@@ -135,6 +144,8 @@ def _table(config: RunConfig, table: str, headers: Headers, registry: Registry) 
         backbone = f"backbone {part.backbone} ({config.backbones[part.backbone].kind})"
         yield f"  input {name}: {len(columns)} columns -> {part.processor.kind} -> {backbone}"
         yield f"    {_some(columns)}"
+        for reason, left in config.left_out(name, header).items():
+            yield f"    left out: {', '.join(left)}: {reason}"
     if len(config.inputs_of(table)) > 1:
         yield f"  fused by {config.fusion.kind if config.fusion else 'core/concat'}"
     for name, task in config.tasks_of(table).items():

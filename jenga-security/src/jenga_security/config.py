@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from jenga_core.config import ComponentConfig, Section, TargetConfig
+from jenga_core.config import ComponentConfig, Refusal, Section, TargetConfig
+from jenga_core.errors import nearest
 
 from .alert_config import THRESHOLD_HELP, AlertBudget, Threshold
+from .names import is_label, is_port
 
 Label = str | bool | int
 
 Scaling = Literal["quantile", "standard", "log", "none"]
+KINDS = {  # option that lists columns of a kind -> what those are called, the options that an override of one may set
+    "numeric": ("numbers", {"scaling"}),
+    "categorical": ("categories", {"max_categories"}),
+    "hashed": ("hashed categories", {"buckets"}),
+    "dates": ("dates", {"scaling"}),
+}
 
 
 class ColumnOptions(Section):
@@ -33,7 +42,8 @@ class TableConfig(ComponentConfig):
     )
     categorical: list[str] = Field(
         default_factory=list,
-        description="columns whose values are names although they look like numbers (a port, a protocol number)",
+        description="columns whose values are names although they look like numbers (a protocol number); ports are known by "
+        "their names",
     )
     hashed: list[str] = Field(
         default_factory=list,
@@ -76,6 +86,49 @@ class TableConfig(ComponentConfig):
         own = self.overrides.get(column)
         return self if own is None else self.model_copy(update=own.model_dump(exclude_none=True))
 
+    def listed(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """(option, column) wherever an option names a column."""
+        for kind in KINDS:
+            yield from (((kind, at), name) for at, name in enumerate(getattr(self, kind)))
+        yield from ((("overrides", name), name) for name in self.overrides)
+
+    def kind_of(self, column: str) -> str | None:
+        """The option of KINDS that decides what the column is, by a list or by its name; None: its cells decide."""
+        return next(
+            (kind for kind in KINDS if column in getattr(self, kind)), "categorical" if is_port(column) else None
+        )
+
+    def left_out(self, columns: Sequence[str]) -> Mapping[str, str]:
+        """Names of labels, unless an option lists them: the answer to another question, or to this one."""
+        said = {name for _, name in self.listed()}
+        why = "by name a label and no feature; to read it, list it under `columns:`, `numeric:` or `categorical:`"
+        return {name: why for name in columns if name not in said and is_label(name)}
+
+    def refusals(self, columns: Sequence[str]) -> Iterator[Refusal]:
+        yield from self.unfit(columns)
+
+    def unfit(self, columns: Sequence[str]) -> Iterator[Refusal]:
+        """What does not fit a table with these columns."""
+        for option, name in self.listed():
+            if name not in columns:
+                yield Refusal(option, f"the table has no column {name!r} among the input's, which `{option[0]}:` lists",
+                              tuple(columns), nearest(name, columns))  # fmt: skip
+        for name in self.overrides:
+            if kind := self.kind_of(name):
+                yield from self.idle(name, kind)
+
+    def idle(self, column: str, kind: str) -> Iterator[Refusal]:
+        """Overrides of a column that say nothing about its kind."""
+        what, allowed = KINDS[kind]
+        own = self.overrides.get(column, ColumnOptions())
+        for option in own.model_dump(exclude_none=True):
+            if option not in allowed:
+                yield Refusal(
+                    ("overrides", column, option),
+                    f"`overrides: {{{column}: {{{option}: ...}}}}` has no effect: the column is read as {what}",
+                    tuple(sorted(allowed)),
+                )
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, name: str) -> str:
@@ -87,7 +140,7 @@ class TableConfig(ComponentConfig):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = {kind: set(getattr(self, kind)) for kind in ("numeric", "categorical", "hashed", "dates")}
+        kinds = {kind: set(getattr(self, kind)) for kind in KINDS}
         for one, other in combinations(kinds, 2):
             if both := sorted(kinds[one] & kinds[other]):
                 raise ValueError(f"{both} are listed as `{one}` and as `{other}`")
@@ -109,10 +162,33 @@ class WindowConfig(TableConfig):
     )
     length: int = Field(default=16, ge=1, le=4096, description="rows in a window, the row itself included")
 
+    def named(self) -> dict[str, str]:
+        """Option -> column, of those that are no features."""
+        return {option: name for option, name in (("group", self.group), ("time", self.time)) if name}
+
+    def left_out(self, columns: Sequence[str]) -> Mapping[str, str]:
+        return super().left_out([name for name in columns if name not in self.named().values()])
+
+    def refusals(self, columns: Sequence[str]) -> Iterator[Refusal]:
+        yield from self.absent(columns)
+        yield from self.unfit([name for name in columns if name not in self.named().values()])
+
+    def absent(self, columns: Sequence[str]) -> Iterator[Refusal]:
+        """Of `group` and `time`."""
+        for option, name in self.named().items():
+            if name not in columns:
+                yield Refusal(
+                    (option,),
+                    f"column {name!r}, the window's `{option}`, is not among the input's columns",
+                    tuple(columns),
+                    nearest(name, columns),
+                    f"list {name!r} under the input's `columns:`; it will not be a feature",
+                )
+
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        named = [name for name in (self.group, self.time) if name]
-        both = sorted({*named} & {*self.numeric, *self.categorical, *self.hashed, *self.dates, *self.overrides})
+        named = [*self.named().values()]
+        both = sorted({*named} & {name for _, name in self.listed()})
         if both:
             raise ValueError(f"{both} are listed as features and as `group` or `time`, which are none")
         if len({*named}) < len(named):
