@@ -310,7 +310,11 @@ def test_a_backbone_may_ask_for_each_training_row_several_times(
     """The rows stand one behind the other; the loss is their mean, so that a network to which they are alike learns the same."""
     seen: list[np.ndarray] = []
     monkeypatch.setattr(toys.Probe, "on_batch", hookimpl(lambda self, run, batch: seen.append(batch.rows)))
-    config = {**toys.numbers_config(epochs=1, clip_norm=None), "hooks": ["toy/probe"]}
+    config = {
+        **toys.numbers_config(epochs=1),
+        "hooks": ["toy/probe"],
+        "backbones": {"net": {"kind": "toy/dense", "dropout": 0}},
+    }
     once = trained(tmp_path / "once", config)
     batches = [rows.copy() for rows in seen]
     seen.clear()

@@ -14,9 +14,9 @@ from jenga_core.check import check
 from jenga_core.errors import DataError
 from jenga_core.reading import read_config
 from jenga_core.registry import Registry
-from jenga_security.config import TableConfig
 from jenga_security.names import LABELS, PORTS, is_label, is_port
 from jenga_security.processors import TableProcessor
+from jenga_security.table_config import TableConfig
 
 QUICK = {"epochs": 1, "bootstrap": 0, "baselines": False, "explanations": False}
 REGISTRY = Registry.discover()

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from jenga_core.errors import DataError
 from jenga_security.columns import FIRST, MISSING, UNSEEN, bucket
-from jenga_security.config import TableConfig
 from jenga_security.processors import TableProcessor
 from jenga_security.scaling import Quantiles
+from jenga_security.table_config import TableConfig
 
 RNG = np.random.default_rng(0)
 ALL = slice(None)

@@ -11,9 +11,9 @@ from jenga_core.errors import DataError
 
 from . import cells as read
 from .columns import FIRST, Categories, Column, Hashed, Numbers
-from .config import KINDS, TableConfig
 from .dates import Dates, are_times
 from .names import is_port
+from .table_config import KINDS, TableConfig
 
 ENOUGH = 50  # rows from which a column of different cells says something
 READ_AS: dict[type[Column], str] = {Numbers: "numeric", Categories: "categorical", Hashed: "hashed", Dates: "dates"}

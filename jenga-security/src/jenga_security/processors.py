@@ -15,9 +15,9 @@ from jenga_core.errors import DataError, nearest
 
 from . import cells as read
 from .columns import FIRST, MISSING, UNSEEN, Categories, Column, Hashed, Numbers, read_column
-from .config import TableConfig
 from .dates import Dates
 from .detection import detect, told
+from .table_config import TableConfig
 
 Array = np.ndarray[Any, Any]
 

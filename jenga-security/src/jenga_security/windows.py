@@ -24,8 +24,8 @@ from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Referen
 from jenga_core.errors import DataError
 
 from . import cells as read
-from .config import WindowConfig
 from .processors import TableProcessor
+from .table_config import WindowConfig
 
 Array = np.ndarray[Any, Any]
 

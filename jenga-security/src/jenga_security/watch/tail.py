@@ -145,9 +145,10 @@ class Tail:
 
     def _is_open(self, one: Rotated) -> bool:
         position = self.position
-        assert position is not None
+        if position is None or not position.known:
+            return False  # an empty file looks like any other
         if one not in self._looked:
-            self._looked[one] = bool(position.known) and fits(one.path, position)
+            self._looked[one] = fits(one.path, position)
         return self._looked[one]
 
     def _advance(self, later: list[Path]) -> bool:
