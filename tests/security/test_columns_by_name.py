@@ -184,6 +184,13 @@ def test_what_training_refuses_by_the_columns_check_refuses_with_the_same_words(
     assert refused.value.nearest == problem.nearest
 
 
+def test_check_leads_to_the_time_of_an_alert_budget(tmp_path):
+    made = config(tmp_path, task={**ANOMALY, "threshold": {"alert_budget": {"per_day": 5, "time": "startd"}}})
+    found = check(read_config(made, registry=REGISTRY), tmp_path, REGISTRY, where=lambda path: ".".join(map(str, path)))
+    assert [problem.where for problem in found.problems] == ["tasks.threat.threshold.alert_budget.time"]
+    assert "has no column 'startd'" in found.problems[0].what
+
+
 def test_check_names_the_line_of_the_option(tmp_path):
     from typer.testing import CliRunner
 

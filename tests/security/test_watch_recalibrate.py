@@ -23,6 +23,7 @@ from jenga_core.errors import UserError
 from jenga_security.alert_config import TargetRate
 from jenga_security.alerts import AlertRule
 from jenga_security.watch import recalibration as module
+from jenga_security.watch.journal import Journal, Memory, Progress
 from jenga_security.watch.recalibration import Followed, ceiling_of
 
 
@@ -176,6 +177,25 @@ def test_a_threshold_that_is_no_rate_is_refused(folder, log, tmp_path):
     ).folder  # fmt: skip
     result = watch(other, log, "--output", tmp_path / "alerts", "--once", "--recalibrate")
     assert "no share of rows" in str(result.exception)
+
+
+def test_scores_that_a_failing_machine_lost_take_the_watch_back_to_its_memory(tmp_path):
+    def journal() -> Journal:
+        return Journal(tmp_path / "alerts", {"log": "one"}, scores=2)
+
+    kept = np.arange(6, dtype=np.float32)
+    first = journal()
+    first.open()
+    begin = Memory(Progress(), {}, None, {"threat": 1})
+    first.remember(begin)
+    first.write(["one"], Progress(rows=3, alerts=1, size=4), kept.tobytes() + b"torn")
+    memory, progress = journal().open()
+    assert memory == begin
+    assert progress.rows == 3
+    np.testing.assert_array_equal(journal().scores(memory, progress), kept.reshape(3, 2))
+    os.truncate(tmp_path / "alerts.watch" / "scores-0", 20)
+    assert journal().open()[1] == Progress()
+    assert (tmp_path / "alerts").read_bytes() == b""
 
 
 SLOW = """

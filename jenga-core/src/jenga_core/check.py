@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .config import DataConfig, RunConfig
 from .errors import UserError, nearest
@@ -114,13 +114,21 @@ def _named(config: RunConfig, table: str) -> Iterator[tuple[KeyPath, str]]:
             for i, column in enumerate(getattr(section, key) or ()):
                 yield ("inputs", name, key, i), column
     for name, task in config.tasks_of(table).items():
-        options = task.model_dump()
         for column in task.columns():
-            option = next((k for k, value in options.items() if value == column), None)
-            yield ("tasks", name, option) if option else ("tasks", name), column
+            yield ("tasks", name, *_option(task.model_dump(), column)), column
     split = config.data[table].split
     if split.column and not _files_for_all(config.data[table]):
         yield ("data", table, "split", "column"), split.column
+
+
+def _option(options: Mapping[str, Any], column: str) -> KeyPath:
+    """The option that says `column`, however deep it lies; empty where none does."""
+    for key, value in options.items():
+        if value == column:
+            return (key,)
+        if isinstance(value, Mapping) and (deeper := _option(value, column)):
+            return (key, *deeper)
+    return ()
 
 
 def _files_for_all(section: DataConfig) -> bool:
