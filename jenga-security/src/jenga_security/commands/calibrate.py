@@ -61,11 +61,10 @@ def calibrate(
     else:
         new = old.wishing(wanted).calibrated(*_scored(predictor, name, live, data, normal))
     live.alerts = new
-    folder = model.resolve()
-    artifact.amend(folder, {f"tasks/{name}": live.state()}, f"task {name}: {old.says()} -> {new.says()}")
+    artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, f"task {name}: {old.says()} -> {new.says()}")
     for line in _told(name, old, new):
         typer.echo(line)
-    for line in _judged_anew(folder, name, new):
+    for line in _judged_anew(model, name, new):
         typer.echo(line, err=True)
 
 
