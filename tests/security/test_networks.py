@@ -178,9 +178,9 @@ def members_of(model, batch):
     found = []
     for k in range(model.members):
         h = x
-        for layer in model.layers:
+        for layer, norm in zip(model.layers, model.norms, strict=True):
             weight = layer.outputs[k][:, None] * layer.shared.weight * layer.inputs[k]
-            h = torch.relu(h @ weight.T + layer.bias[k])
+            h = torch.relu(norm(h @ weight.T + layer.bias[k]))
         found.append(h * model.last[k])
     return torch.stack(found, dim=1)
 

@@ -263,8 +263,9 @@ def test_a_killed_watch_goes_on_in_a_compressed_file(tmp_path, kept):
         str(output),
         "--from-start",
     ]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
+    with (tmp_path / "told").open("w") as told, subprocess.Popen(command, stderr=told) as running:
         while not (output.exists() and output.stat().st_size):
+            assert running.poll() is None, (tmp_path / "told").read_text()
             time.sleep(0.01)
         running.send_signal(signal.SIGKILL)
     for n in range(2000, 5000, 1000):
