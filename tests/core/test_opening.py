@@ -76,7 +76,7 @@ def test_a_run_that_died_before_its_first_checkpoint_begins_again_with_its_log(
     run = trained(toys.numbers_config(), output=tmp_path / "run", resume=True)
     lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines].count("start") == 1
-    assert [line["epoch"] for line in lines if line["event"] == "evaluate"] == [0, 1, 2]
+    assert [line["epoch"] for line in lines if line["event"] == "evaluate"] == [1, 2, 3]
 
 
 def test_a_run_in_a_thread_trains_as_one_in_the_main_thread(tmp_path: Path) -> None:

@@ -314,6 +314,29 @@ def test_a_backbone_to_which_padding_is_nothing_gets_random_batches(
     assert np.mean(spread[True]) < np.mean(spread[False]) / 2
 
 
+def test_a_backbone_may_ask_for_each_training_row_several_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows stand one behind the other; the loss is their mean, so that a network to which they are alike learns the same."""
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(toys.Probe, "on_batch", hookimpl(lambda self, run, batch: seen.append(batch.rows)))
+    config = {
+        **toys.numbers_config(epochs=1),
+        "hooks": ["toy/probe"],
+        "backbones": {"net": {"kind": "toy/dense", "dropout": 0}},
+    }
+    once = trained(tmp_path / "once", config)
+    batches = [rows.copy() for rows in seen]
+    seen.clear()
+    monkeypatch.setattr(toys.Dense, "repeats", 3)
+    thrice = trained(tmp_path / "thrice", config)
+    assert len(seen) == len(batches)
+    for rows, before in zip(seen, batches, strict=True):
+        assert rows.tolist() == np.repeat(before, 3).tolist()
+    for name, value in thrice.model.state_dict().items():
+        torch.testing.assert_close(value, once.model.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
 def test_clip_norm_bounds_the_gradient(tmp_path: Path) -> None:
     config = toys.numbers_config(epochs=1, clip_norm=0.05)
     config["hooks"] = [{"kind": "core/gradient-statistics", "every": 1}]
@@ -370,7 +393,7 @@ def test_monitor_chooses_the_best_weights_in_its_direction(tmp_path: Path, monit
     values = [line["metrics"][monitor] for line in lines(run, "evaluate")]
     assert len(set(values)) > 1
     assert run.best["value"] == pick(values)
-    assert run.best["epoch"] == values.index(pick(values))
+    assert run.best["epoch"] == values.index(pick(values)) + 1
     rows = run.data.tables["rows"].trainable("validation")
     scored = {"rows": score(run.model, run.data, "rows", rows, run.place, labels=True)}
     assert metrics_of(run.data, scored, "validation", run.weights)[monitor] == pytest.approx(run.best["value"])

@@ -132,12 +132,40 @@ def test_baselines_of_the_old_threshold_do_not_stand_beside_the_new_one(tmp_path
     assert {"average_precision", "recall"} <= beside()
     assert "would not compare" not in jenga("evaluate", folder).stdout
     result = jenga("calibrate", folder, "--target-fpr", 0.3)
-    assert "jenga evaluate" in result.stderr
+    assert "judged anew on 300 rows of the test split" in result.stderr
     assert {"average_precision", "roc_auc", "log_loss"} <= beside()
     assert not {"recall", "precision", "f1", "false_positive_rate"} & beside()
     told = jenga("evaluate", folder).stdout.splitlines()[-1]
     assert "threshold of training" in told
     assert "recall" in told
+
+
+def test_the_report_card_and_metrics_have_the_numbers_of_the_new_threshold(tmp_path):
+    flows(1500, 1).to_csv(tmp_path / "flows.csv", index=False)
+    data = {"flows": {**OPTIONS["data"]["flows"], "path": str(tmp_path / "flows.csv")}}
+    folder = jenga_core.train({**OPTIONS, "data": data}, output=tmp_path / "run", quiet=True).folder
+    (before,) = json.loads((folder / "metrics.json").read_text())["judgements"]
+    assert jenga("calibrate", folder, "--target-fpr", 0.3).exit_code == 0
+    (after,) = json.loads((folder / "metrics.json").read_text())["judgements"]
+    (want,) = jenga_core.load(folder).evaluate(bootstrap=0)
+    assert after["scores"]["recall"][0] == want.scores["recall"].value > before["scores"]["recall"][0]
+    assert after["scores"]["average_precision"] == before["scores"]["average_precision"]
+    assert {f["title"] for f in after["figures"]} == {f["title"] for f in before["figures"]}
+    rate = f"{want.scores['false_positive_rate'].value:.4g}"
+    for name in ("report.html", "README.md"):
+        assert rate in (folder / name).read_text()
+        assert "earlier threshold" not in (folder / name).read_text()
+    (tmp_path / "flows.csv").unlink()
+    result = jenga("calibrate", folder, "--threshold", 0.9)
+    assert "not judged anew" in result.stderr
+    assert artifact.verify(folder)
+    for name in ("report.html", "README.md", "metrics.json"):
+        assert "belong to an earlier threshold" in (folder / name).read_text()
+    page = (folder / "report.html").read_text()
+    assert page.index("Task threat") < page.index("earlier threshold") < page.index("of the test split")
+    flows(1500, 1).to_csv(tmp_path / "flows.csv", index=False)
+    jenga("calibrate", folder, "--threshold", 0.9)
+    assert "earlier threshold" not in (folder / "report.html").read_text()
 
 
 class Killed(BaseException):
@@ -147,7 +175,7 @@ class Killed(BaseException):
 def test_killed_between_its_writes_it_leaves_the_old_threshold_or_the_new_one(folder, monkeypatch):
     old = alerts(folder).threshold
     replace, seen = os.replace, set()
-    for stop in range(4):
+    for stop in range(12):
         calls = iter(range(99))
 
         def failing(source, target, calls=calls, stop=stop):
@@ -159,6 +187,7 @@ def test_killed_between_its_writes_it_leaves_the_old_threshold_or_the_new_one(fo
             patch.setattr(os, "replace", failing)
             with suppress(Killed):
                 jenga("calibrate", folder, "--threshold", 0.75)
+        artifact.verify(folder)
         assert alerts(folder).threshold in (old, 0.75)
         seen.add(alerts(folder).threshold)
     assert seen == {old, 0.75}

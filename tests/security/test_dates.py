@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from jenga_core.errors import DataError
 from jenga_security import cells as read
-from jenga_security.config import TableConfig
 from jenga_security.dates import Dates, are_times, wall_clock
 from jenga_security.processors import TableProcessor
+from jenga_security.table_config import TableConfig
 
 FEATURES = [f"at ({part})" for part in ("hour, sine", "hour, cosine", "weekday, sine", "weekday, cosine", "elapsed")]
 ZONES = ["UTC", "Africa/Nairobi", "Asia/Kathmandu", "America/St_Johns"]

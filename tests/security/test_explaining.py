@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import jenga_core
-from jenga_security.config import WindowConfig
 from jenga_security.examples.aiops import write as write_aiops
 from jenga_security.examples.network_threats import write as write_threats
+from jenga_security.table_config import WindowConfig
 from jenga_security.windows import WindowProcessor
 
 QUICK = ("train.epochs=2", "train.bootstrap=0", "train.baselines=false")

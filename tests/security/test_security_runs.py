@@ -94,5 +94,7 @@ def test_one_class_in_training_is_an_error(tmp_path):
 def test_training_tells_which_columns_it_took_as_numbers_and_as_categories(tmp_path, capsys):
     jenga_core.train(config(normal="benign"), data=flows(300, 1), output=tmp_path / "run")
     told = capsys.readouterr().err
-    assert "flows: input flow: numbers: packet_size, port, duration" in told
-    assert "flows: input flow: categories: protocol (3)" in told
+    assert "flows: input flow: numbers: packet_size, duration" in told
+    assert "flows: input flow: categories: port (" in told
+    assert "protocol (3)" in told
+    assert "by name ports, read as categories (`numeric:` reads them as numbers): port" in told

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from jenga_core.errors import DataError
 from jenga_security.columns import FIRST, MISSING, UNSEEN, bucket
-from jenga_security.config import TableConfig
 from jenga_security.processors import TableProcessor
 from jenga_security.scaling import Quantiles
+from jenga_security.table_config import TableConfig
 
 RNG = np.random.default_rng(0)
 ALL = slice(None)
@@ -24,7 +24,7 @@ def table(rows=200, seed=0):
     return pd.DataFrame(
         {
             "bytes": np.exp(rng.normal(8, 2, rows)),
-            "port": rng.choice([22, 53, 80, 443], rows),
+            "ttl": rng.choice([22, 53, 80, 443], rows),
             "protocol": rng.choice(["tcp", "udp"], rows),
             "encrypted": rng.random(rows) < 0.5,
         }
@@ -51,14 +51,14 @@ def codes(encoded):
 def test_kinds_are_detected():
     """Trap 19 of the original: columns of text stopped it."""
     facts = fitted(table()).facts()
-    assert facts["names"] == {"numbers": ["bytes", "port", "encrypted"], "categories": ["protocol"]}
+    assert facts["names"] == {"numbers": ["bytes", "ttl", "encrypted"], "categories": ["protocol"]}
     assert facts["numbers"] == 3
     assert facts["categories"] == [FIRST + 2]
 
 
 def test_numbers_listed_as_categorical_become_names():
-    facts = fitted(table(), categorical=["port"]).facts()
-    assert facts["names"]["categories"] == ["port", "protocol"]
+    facts = fitted(table(), categorical=["ttl"]).facts()
+    assert facts["names"]["categories"] == ["ttl", "protocol"]
     assert facts["categories"] == [FIRST + 4, FIRST + 2]
 
 
@@ -85,8 +85,8 @@ def test_numeric_makes_numbers_of_a_column_whose_training_rows_are_all_text_mark
 
 
 def test_a_listed_column_that_is_not_there_names_the_nearest():
-    with pytest.raises(DataError, match="did you mean: port"):
-        fitted(table(), categorical=["prot"])
+    with pytest.raises(DataError, match="did you mean: ttl"):
+        fitted(table(), categorical=["ttll"])
 
 
 def test_a_column_cannot_be_both():
@@ -216,7 +216,7 @@ def test_log_scaling_is_standardised_signed_free_of_units_and_goes_on_beyond_tra
     assert scaled.mean(axis=0) == pytest.approx([0, 0], abs=1e-4)
     assert scaled.std(axis=0) == pytest.approx([1, 1], abs=1e-4)
     assert (np.diff(scaled[np.argsort(cells["signed"]), 1]) >= 0).all()
-    milli = cells * {"bytes": 1000, "port": 1, "protocol": 1, "encrypted": 1, "signed": 1000}
+    milli = cells * {"bytes": 1000, "ttl": 1, "protocol": 1, "encrypted": 1, "signed": 1000}
     again = numbers(fitted(milli[["bytes", "signed"]], scaling="log").encode(milli))
     np.testing.assert_allclose(scaled, again, rtol=1e-4, atol=1e-5)
     most = cells["bytes"].max()
@@ -331,7 +331,7 @@ def test_state_is_json_and_restores_the_same_encoding():
     cells["at"] = pd.date_range("2026-01-31", periods=len(cells), freq="h")
     cells["account"] = [f"a{at}" for at in range(len(cells))]
     options = {
-        "categorical": ["port"],
+        "categorical": ["ttl"],
         "dates": ["at"],
         "hashed": ["account"],
         "overrides": {"bytes": {"scaling": "log"}},
@@ -472,7 +472,7 @@ def test_the_reference_of_explanations_is_one_feature_per_name():
     data = processor.collate(processor.encode(cells), np.arange(4), "evaluate", RNG)
     reference = processor.reference(data)
     names = reference.columns["numbers"]
-    assert names == ["bytes", "port", "encrypted", "bytes", *["at"] * 6]
+    assert names == ["bytes", "ttl", "encrypted", "bytes", *["at"] * 6]
     assert reference.data["numbers"].shape == data["numbers"].shape == (4, len(names))
     middle = pd.DataFrame({column.name: [column.median] for column in processor.numbers})
     encoded = numbers(processor.encode(middle.assign(protocol="tcp", at="2026-02-01")))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jenga_security.watch.tail import Position, Tail
+from jenga_security.watch.archive import Position
+from jenga_security.watch.tail import Tail
 
 
 def everything(tail: Tail, most: int = 3) -> list[bytes]:

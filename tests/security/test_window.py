@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jenga_core.errors import DataError
-from jenga_security.config import WindowConfig
+from jenga_security.table_config import WindowConfig
 from jenga_security.windows import WindowProcessor
 
 RNG = np.random.default_rng(0)

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from jenga_security.causal import CausalTransformer
-from jenga_security.config import GruConfig, WindowConfig
+from jenga_security.config import GruConfig
 from jenga_security.network_config import CausalTransformerConfig, LstmConfig
 from jenga_security.recurrent import Gru, Lstm
+from jenga_security.table_config import WindowConfig
 from jenga_security.windows import WindowProcessor
 
 RNG = np.random.default_rng(0)

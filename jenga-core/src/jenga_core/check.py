@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .config import DataConfig, RunConfig
 from .errors import UserError, nearest
@@ -97,6 +97,15 @@ def _columns(config: RunConfig, table: str, headers: Headers) -> Iterator[Proble
             if not config.feature_columns(name, header):
                 what = f"no column of {file} is left for input {name!r}: all are labels, split columns or excluded"
                 yield Problem(path=("inputs", name), what=what)
+        yield from _refused(config, table, header)
+
+
+def _refused(config: RunConfig, table: str, header: list[str]) -> Iterator[Problem]:
+    """What the processors themselves would refuse of these columns."""
+    for name, section in config.inputs_of(table).items():
+        for one in section.processor.refusals(config.feature_columns(name, header)):
+            path = ("inputs", name, "processor", *one.option)
+            yield Problem(path=path, what=one.what, allowed=one.allowed, nearest=one.nearest, next=one.next)
 
 
 def _named(config: RunConfig, table: str) -> Iterator[tuple[KeyPath, str]]:
@@ -105,13 +114,21 @@ def _named(config: RunConfig, table: str) -> Iterator[tuple[KeyPath, str]]:
             for i, column in enumerate(getattr(section, key) or ()):
                 yield ("inputs", name, key, i), column
     for name, task in config.tasks_of(table).items():
-        options = task.model_dump()
         for column in task.columns():
-            option = next((k for k, value in options.items() if value == column), None)
-            yield ("tasks", name, option) if option else ("tasks", name), column
+            yield ("tasks", name, *_option(task.model_dump(), column)), column
     split = config.data[table].split
     if split.column and not _files_for_all(config.data[table]):
         yield ("data", table, "split", "column"), split.column
+
+
+def _option(options: Mapping[str, Any], column: str) -> KeyPath:
+    """The option that says `column`, however deep it lies; empty where none does."""
+    for key, value in options.items():
+        if value == column:
+            return (key,)
+        if isinstance(value, Mapping) and (deeper := _option(value, column)):
+            return (key, *deeper)
+    return ()
 
 
 def _files_for_all(section: DataConfig) -> bool:
@@ -135,6 +152,8 @@ def _table(config: RunConfig, table: str, headers: Headers, registry: Registry) 
         backbone = f"backbone {part.backbone} ({config.backbones[part.backbone].kind})"
         yield f"  input {name}: {len(columns)} columns -> {part.processor.kind} -> {backbone}"
         yield f"    {_some(columns)}"
+        for reason, left in config.left_out(name, header).items():
+            yield f"    left out: {', '.join(left)}: {reason}"
     if len(config.inputs_of(table)) > 1:
         yield f"  fused by {config.fusion.kind if config.fusion else 'core/concat'}"
     for name, task in config.tasks_of(table).items():

@@ -6,6 +6,8 @@ describes every field and gives `example()`, the smallest instance that works of
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -20,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from .errors import DataError
+
 
 class Section(BaseModel):
     """A mapping of the configuration: unknown keys are refused, values are frozen, defaults are validated."""
@@ -27,10 +31,33 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why options do not fit the columns of a file. `option` leads to the one in question: ("overrides", "bytes")."""
+
+    option: tuple[str | int, ...]
+    what: str
+    allowed: tuple[str, ...] = ()
+    nearest: str | None = None
+    next: str | None = None
+
+    def error(self) -> DataError:
+        return DataError(self.what, allowed=self.allowed, nearest=self.nearest, next=self.next)
+
+
 class ComponentConfig(Section):
     """Base of every component's options. `kind` is filled in by the core."""
 
     kind: str = Field(default="", description="which component, as plugin/name; `jenga plugins list` shows them")
+
+    def refusals(self, columns: Sequence[str]) -> Iterator[Refusal]:
+        """Of a processor's options: what does not fit an input with these columns. `jenga check` asks, and so does `fit`, which
+        raises the first one: what training would refuse by the head of the files is known before it."""
+        yield from ()
+
+    def left_out(self, columns: Sequence[str]) -> Mapping[str, str]:
+        """Of a processor's options: which of the columns that nobody listed it leaves out by their names -> why."""
+        return {}
 
     @classmethod
     def example(cls) -> Self:
@@ -339,6 +366,19 @@ class RunConfig(Section):
 
     def feature_columns(self, name: str, columns: list[str]) -> list[str]:
         """The columns that input `name` reads out of a table that has `columns`."""
+        section, found = self.inputs[name], self._offered(name, columns)
+        left = section.processor.left_out(found) if section.columns is None else {}
+        return [c for c in found if c not in left]
+
+    def left_out(self, name: str, columns: list[str]) -> dict[str, list[str]]:
+        """Columns that input `name` leaves out by their names alone, by reason."""
+        section, found = self.inputs[name], dict[str, list[str]]()
+        left = section.processor.left_out(self._offered(name, columns)) if section.columns is None else {}
+        for column, reason in left.items():
+            found.setdefault(reason, []).append(column)
+        return found
+
+    def _offered(self, name: str, columns: list[str]) -> list[str]:
         section = self.inputs[name]
         if section.columns is not None:
             return list(section.columns)

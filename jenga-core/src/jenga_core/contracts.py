@@ -179,10 +179,13 @@ class Backbone(Protocol):
     `saved` is what `saved()` returned when the model folder was written: enough to build the same architecture without
     any file that is not in the folder. `None` on the first build.
     `pads = False` says that padding costs it nothing: batches are then random rows, not rows of similar lengths.
+    `repeats = K` asks for each row of a training batch K times, one after the other, each with its own target and loss: an
+    ensemble that gives each of its K members the row is so trained by the mean of their losses, whatever head and loss are.
     """
 
     out_dim: int
     pads: bool = True
+    repeats: int = 1
 
     def forward(self, **data: Tensor) -> Features: ...
 

@@ -98,9 +98,17 @@ class Parts:
             if n
         }
 
-    def notes(self, table: str) -> list[str]:
-        """What the processors of a table's inputs found out by themselves, such as which columns hold numbers."""
-        return [f"input {key}: {text}" for key in self.config.inputs_of(table) for text in self.processors[key].notes()]
+    def notes(self, table: str, columns: list[str]) -> list[str]:
+        """What the processors of the inputs of a table with `columns` found out by themselves, such as which columns hold
+        numbers, and which they left out by their names."""
+        left = [
+            f"input {key}: left out: {', '.join(names)}: {reason}"
+            for key in self.config.inputs_of(table)
+            for reason, names in self.config.left_out(key, columns).items()
+        ]
+        return left + [
+            f"input {key}: {text}" for key in self.config.inputs_of(table) for text in self.processors[key].notes()
+        ]
 
 
 def _select(frame: pd.DataFrame, columns: list[str], where: str) -> pd.DataFrame:

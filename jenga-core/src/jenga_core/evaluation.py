@@ -49,6 +49,7 @@ class Judgement:
     `rows` were judged; `excluded` says how many more could not be and why. `scores` are in the order that the task's
     metrics give, the most telling first, and `directions` says which way each is better. Intervals are 95 % percentile
     intervals over `resamples` resamples of the rows (of the baselines: over the first `FOR_BASELINES` of the same).
+    `caution`: what must be known before any of this is read, such as that a threshold was changed since.
     """
 
     task: str
@@ -61,6 +62,7 @@ class Judgement:
     directions: Mapping[str, str] = field(default_factory=dict)
     resamples: int = 0
     seed: int = 0
+    caution: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, without NaN: undefined is null."""
@@ -74,6 +76,7 @@ class Judgement:
             "directions": dict(self.directions),
             "resamples": self.resamples,
             "seed": self.seed,
+            "caution": self.caution,
             "figures": [figure.to_json() for figure in self.figures],
         }
 
@@ -90,6 +93,7 @@ class Judgement:
             directions=dict(data["directions"]),
             resamples=data["resamples"],
             seed=data["seed"],
+            caution=data.get("caution", ""),
         )
 
 

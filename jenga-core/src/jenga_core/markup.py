@@ -72,6 +72,7 @@ body { margin: 0 auto; padding: 1.25rem 1rem 4rem; max-width: 70rem; background:
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; margin: 0; } h2 { margin: 2.5rem 0 .5rem; font-size: 1.3rem; } h3 { margin: 1.5rem 0 .25rem; }
 p { margin: .4rem 0; max-width: 48rem; } .soft, figcaption { color: var(--soft); font-size: .9rem; }
+.caution { border-left: .3rem solid #c8791c; padding: .5rem .75rem; font-weight: 600; }
 .cards { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 11rem), 1fr)); margin: 1rem 0; }
 .card, figure { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; margin: 0; }
 .card b { display: block; font-size: 1.6rem; line-height: 1.3; }

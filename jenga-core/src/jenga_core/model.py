@@ -54,6 +54,10 @@ class Model(nn.Module):
         """Whether padding costs time in any backbone of this table."""
         return any(self.backbones[name].pads for name in self.wiring[table].values())
 
+    def repeats(self, table: str) -> int:
+        """How often a training batch holds each of its rows: what the backbone of this table that asks for most wants."""
+        return max(int(self.backbones[name].repeats) for name in self.wiring[table].values())  # type: ignore[arg-type]
+
     @contextmanager
     def scoring(self) -> Iterator[None]:
         """Within it several tasks (and the loss) ask for the same batch, and the backbones run once. Weights stay still."""

@@ -260,7 +260,7 @@ def _begin(run: Run) -> None:
     for name, table in run.tables.items():
         sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in table.splits.items())
         run.progress.say(f"{name}: {sizes}")
-        for text in (*table.notes, *run.data.parts.notes(name)):
+        for text in (*table.notes, *run.data.parts.notes(name, list(table.frame.columns))):
             run.note(f"{name}: {text}")
         encoded = run.data.tables[name]
         lost = [(f"task {t}", e) for t, e in encoded.targets.items()] + [

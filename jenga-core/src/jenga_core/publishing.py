@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import artifact
 from .contracts import Array
-from .files import publish_json
+from .evaluation import Judgement
+from .files import publish_json, sha256
 from .opening import relative
 from .reading import dump_config
 from .report import write_card, write_report
@@ -39,6 +40,26 @@ def publish_run(run: Run, *, report: bool = True) -> None:
     write_card(folder, judgements=run.judgements, manifest=facts, config=config)
     artifact.seal(folder, facts)
     run.progress.say(f"model folder: {folder}")
+
+
+def judged_anew(folder: Path, judgements: Sequence[Judgement]) -> None:
+    """metrics.json, the model card and (where there is one) report.html of a finished run with other judgements.
+
+    While they are written the manifest does not answer for them, so that the model can be loaded at any moment.
+    """
+    manifest = artifact.verify(folder)
+    named = ["metrics.json", "README.md", *(["report.html"] if (folder / "report.html").exists() else [])]
+    files = {name: digest for name, digest in manifest["files"].items() if name not in named}
+    publish_json(folder / artifact.MANIFEST, {**manifest, "files": files})
+    metrics = artifact.read_state(folder, "metrics")
+    publish_json(folder / "metrics.json", {**metrics, "judgements": [j.to_json() for j in judgements]})
+    facts = {key: value for key, value in manifest.items() if key != "files"}
+    config = (folder / "config.yaml").read_text(encoding="utf-8")
+    write_card(folder, judgements=judgements, manifest=facts, config=config)
+    if "report.html" in named:
+        write_report(folder, judgements=judgements, history=read_log(folder), manifest=facts, config=config)
+    files |= {name: sha256(folder / name) for name in named}
+    publish_json(folder / artifact.MANIFEST, {**manifest, "files": files})
 
 
 def saved(backbone: Any) -> dict[str, Any]:

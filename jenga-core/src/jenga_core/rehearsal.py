@@ -50,7 +50,8 @@ def _lines(run: Run) -> Iterator[str]:
     run.model.train()
     firsts = {name: rows[: run.config.train.batch_size] for name, rows in run.train_rows.items() if len(rows)}
     for table, rows in firsts.items():
-        yield from (f"{table}: {note}" for note in run.data.parts.notes(table))
+        columns = list(run.tables[table].frame.columns)
+        yield from (f"{table}: {note}" for note in run.data.parts.notes(table, columns))
         yield from _shapes(run, run.data.batch(table, rows, "train", np.random.default_rng(run.config.seed)))
     yield from _parameters(run)
     yield from _times(run, wrapped, firsts)

@@ -79,6 +79,7 @@ def _task(judgement: Judgement) -> Html:
     )
     parts = [
         element("h2", f"Task {judgement.task}"),
+        *([element("p", judgement.caution, class_="caution")] if judgement.caution else []),
         element("p", how, class_="soft"),
         element("div", *(_card(m, s) for m, s in list(judgement.scores.items())[:CARDS]), class_="cards"),
         element("h3", "Model and baselines"),

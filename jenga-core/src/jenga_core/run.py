@@ -115,13 +115,18 @@ class Run:
         tokens = self.config.train.batch_tokens
         return Place(self.accelerator.device, size, self.accelerator.autocast, self.rank, self.world, tokens)
 
+    @property
+    def nth_epoch(self) -> int:
+        """The epoch as people count, from 1; behind the last one it is the last. `epoch` is how many are done."""
+        return min(self.epoch + 1, self.config.train.epochs)
+
     # ---------------------------------------------------------------- the record
 
     def log(self, event: str, **values: Any) -> None:
         """One line of log.jsonl; NaN becomes null. Numbers also go to the configured trackers."""
         if self.rank:
             return
-        line = {"event": event, "step": self.step, "epoch": self.epoch, **values}
+        line = {"event": event, "step": self.step, "epoch": self.nth_epoch, **values}
         append(
             self.folder / "log.jsonl", (json.dumps(_finite(line), ensure_ascii=False) + "\n").encode(errors="replace")
         )
@@ -157,9 +162,9 @@ class Run:
         name = self.config.train.monitor
         value, way = self.metrics.get(name, float("nan")), self.directions[name]
         better = self.best is None or (value > self.best["value"] if way == "max" else value < self.best["value"])
-        shown = f"epoch {self.epoch + 1}  step {self.step}  {name} {value:.4f}"
+        shown = f"epoch {self.nth_epoch}  step {self.step}  {name} {value:.4f}"
         if np.isfinite(value) and better:
-            self.best = {"value": value, "step": self.step, "epoch": self.epoch, "monitor": name}
+            self.best = {"value": value, "step": self.step, "epoch": self.nth_epoch, "monitor": name}
             self.best_weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
             shown += "  best so far"
         self.progress.say(shown)
@@ -175,7 +180,7 @@ class Run:
             setattr(self, key, state[key])
         _cut_log(self.folder / "log.jsonl", self.step, evaluated=self.evaluated_at == self.step)
         self.log("note", text=f"resumed at step {self.step}")
-        self.progress.say(f"resumed at step {self.step} (epoch {self.epoch + 1})")
+        self.progress.say(f"resumed at step {self.step} (epoch {self.nth_epoch})")
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every rank, in rank order."""

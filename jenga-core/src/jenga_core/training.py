@@ -166,7 +166,8 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
 
 def _batch(run: Run, at: int, table: str, rows: Array) -> Batch:
     rng = np.random.default_rng([run.config.seed, run.epoch, at, run.rank])
-    batch = run.data.batch(table, rows[run.rank :: run.world], "train", rng)
+    own = np.repeat(rows[run.rank :: run.world], run.model.repeats(table))
+    batch = run.data.batch(table, own, "train", rng)
     return batch.to(run.accelerator.device) if run.moves else batch
 
 

@@ -13,10 +13,10 @@ import pandas as pd
 from jenga_core.errors import DataError
 
 from . import cells as read
-from .config import TableConfig
 from .dates import Dates
 from .scaling import FITTERS, Scale
 from .scaling import read as read_scale
+from .table_config import TableConfig
 
 Array = np.ndarray[Any, Any]
 

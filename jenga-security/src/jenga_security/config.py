@@ -2,127 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from jenga_core.config import ComponentConfig, Section, TargetConfig
+from jenga_core.config import ComponentConfig, TargetConfig
 
 from .alert_config import THRESHOLD_HELP, AlertBudget, Threshold
 
 Label = str | bool | int
-
-Scaling = Literal["quantile", "standard", "log", "none"]
-
-
-class ColumnOptions(Section):
-    """Options of one column, in place of those of the whole table."""
-
-    scaling: Scaling | None = Field(default=None, description="of a column of numbers or dates")
-    max_categories: int | None = Field(default=None, ge=1, description="of a column of categories")
-    buckets: int | None = Field(default=None, ge=1, description="of a hashed column")
-
-
-class TableConfig(ComponentConfig):
-    """security/table: columns of numbers and of categories. Kinds of columns are detected on training rows."""
-
-    numeric: list[str] = Field(
-        default_factory=list, description="columns that hold numbers, where detection would say otherwise"
-    )
-    categorical: list[str] = Field(
-        default_factory=list,
-        description="columns whose values are names although they look like numbers (a port, a protocol number)",
-    )
-    hashed: list[str] = Field(
-        default_factory=list,
-        description="columns of more names than can each be learned (an account, a URL): each name goes to one of `buckets`",
-    )
-    dates: list[str] = Field(
-        default_factory=list,
-        description="columns of times (ISO 8601, or seconds since 1970) that are read as hour, weekday and elapsed time; "
-        "other columns of times are left out",
-    )
-    timezone: str = Field(
-        default="UTC",
-        description="IANA zone on whose clock hours and weekdays of `dates` are read; times without a zone are of that clock",
-    )
-    scaling: Scaling = Field(
-        default="quantile",
-        description="quantile: normal scores by rank, for heavy tails; standard: mean 0, deviation 1; log: signed "
-        "logarithms, then standard, which orders values beyond those of training; none: unchanged",
-    )
-    overrides: dict[str, ColumnOptions] = Field(
-        default_factory=dict, description="options of single columns, by name: {bytes_sent: {scaling: log}}"
-    )
-    max_categories: int = Field(
-        default=128, ge=1, description="most frequent values of a column kept apart; the others share the unseen bucket"
-    )
-    buckets: int = Field(default=1024, ge=1, le=1_000_000, description="places that the names of a hashed column share")
-    unseen_rate: float = Field(
-        default=0.01,
-        ge=0,
-        lt=1,
-        description="share of training cells shown as unseen, so that the bucket of unseen categories is learned",
-    )
-    missing: Literal["impute", "error"] = Field(
-        default="impute",
-        description="impute: the median and an indicator; error: refuse the table, naming row and column",
-    )
-
-    def of(self, column: str) -> TableConfig:
-        """These options with the overrides of `column`."""
-        own = self.overrides.get(column)
-        return self if own is None else self.model_copy(update=own.model_dump(exclude_none=True))
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ValueError, ZoneInfoNotFoundError, OSError) as error:
-            raise ValueError(f"{name!r} is no IANA time zone, such as Africa/Nairobi or UTC") from error
-        return name
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        kinds = {kind: set(getattr(self, kind)) for kind in ("numeric", "categorical", "hashed", "dates")}
-        for one, other in combinations(kinds, 2):
-            if both := sorted(kinds[one] & kinds[other]):
-                raise ValueError(f"{both} are listed as `{one}` and as `{other}`")
-        return self
-
-
-class WindowConfig(TableConfig):
-    """security/window: each row with the rows of its group before it; columns as security/table reads them.
-
-    `group` and `time` must be among the input's columns; they are not features.
-    """
-
-    group: str | None = Field(
-        default=None,
-        description="column that says whose row it is (a host, an account); default: all rows are one series",
-    )
-    time: str | None = Field(
-        default=None, description="column that orders the rows; default: the order in which the table has them"
-    )
-    length: int = Field(default=16, ge=1, le=4096, description="rows in a window, the row itself included")
-
-    @model_validator(mode="after")
-    def _apart(self) -> Self:
-        named = [name for name in (self.group, self.time) if name]
-        both = sorted({*named} & {*self.numeric, *self.categorical, *self.hashed, *self.dates, *self.overrides})
-        if both:
-            raise ValueError(f"{both} are listed as features and as `group` or `time`, which are none")
-        if len({*named}) < len(named):
-            raise ValueError(f"`group` and `time` are one column, {named[0]!r}")
-        return self
-
-    @classmethod
-    def example(cls) -> Self:
-        return cls(length=1)
-
 
 NumberEmbedding = Literal["plain", "piecewise", "periodic"]
 

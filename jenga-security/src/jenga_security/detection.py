@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,17 +10,14 @@ import pandas as pd
 from jenga_core.errors import DataError
 
 from . import cells as read
-from .columns import Categories, Column, Hashed, Numbers
-from .config import ColumnOptions, TableConfig
+from .columns import FIRST, Categories, Column, Hashed, Numbers
 from .dates import Dates, are_times
+from .names import is_port
+from .table_config import KINDS, TableConfig
 
 ENOUGH = 50  # rows from which a column of different cells says something
-OPTIONS: dict[type[Column], frozenset[str]] = {
-    Numbers: frozenset({"scaling"}),
-    Dates: frozenset({"scaling"}),
-    Categories: frozenset({"max_categories"}),
-    Hashed: frozenset({"buckets"}),
-}
+READ_AS: dict[type[Column], str] = {Numbers: "numeric", Categories: "categorical", Hashed: "hashed", Dates: "dates"}
+RARE = 0.5  # share of rows whose port is kept apart, below which the column is mostly ports that nobody chose
 
 
 @dataclass(slots=True)
@@ -34,10 +30,11 @@ class Found:
 
 
 def detect(cells: pd.DataFrame, config: TableConfig) -> Found:
-    """Fit every column of the training rows. A column is what the config lists it as, else by what its cells are.
+    """Fit every column of the training rows. A column is what the config lists it as, else by its name or what its cells are.
 
-    All text: categories, but a column of times or of texts most of which occur once (identifiers, free text) is left out.
-    Anything with a number in it: numbers, and text among them is an error, since only the user knows what it means.
+    A port by its name: categories, the most frequent ones kept apart. All text: categories, but a column of times or of texts
+    most of which occur once (identifiers, free text) is left out. Anything with a number in it: numbers, and text among
+    them is an error, since only the user knows what it means.
     DataError when nothing is left.
     """
     found = Found()
@@ -47,9 +44,10 @@ def detect(cells: pd.DataFrame, config: TableConfig) -> Found:
             found.left_out.setdefault(reason, []).append(str(name))
             continue
         column = _fit(cells[name], config.of(str(name)))
-        _require_options(column, config.overrides.get(column.name))
+        for refusal in config.idle(column.name, READ_AS[type(column)]):
+            raise refusal.error()
         found.columns.append(column)
-        for doubt in _doubts(cells[name]):
+        for doubt in (*_doubts(cells[name]), *_ports(cells[name], column, config)):
             found.doubtful.setdefault(doubt, []).append(column.name)
     if not found.columns:
         raise DataError(
@@ -64,18 +62,20 @@ def told(reasons: dict[str, list[str]]) -> list[str]:
 
 
 def _fit(cells: pd.Series, config: TableConfig) -> Column:
-    if cells.name in config.dates:
+    kind = config.kind_of(str(cells.name)) or ("categorical" if _all_text(cells) else "numeric")
+    if kind == "dates":
         return Dates.fit(cells, config.scaling, config.timezone)
-    if cells.name in config.hashed:
-        return Hashed.fit(cells, config)
-    if cells.name in config.categorical or (cells.name not in config.numeric and _all_text(cells)):
-        return Categories.fit(cells, config)
-    return Numbers.fit(cells, config)
+    fitted: dict[str, type[Numbers | Categories | Hashed]] = {
+        "hashed": Hashed,
+        "categorical": Categories,
+        "numeric": Numbers,
+    }
+    return fitted[kind].fit(cells, config)
 
 
 def _unusable(cells: pd.Series, config: TableConfig) -> str | None:
     """Why a column that no option speaks of is left out, or None."""
-    if cells.name in {*config.numeric, *config.categorical, *config.hashed, *config.dates}:
+    if config.kind_of(str(cells.name)):
         return None
     if are_times(cells):
         return "times, left out (`dates:` reads them as hour, weekday and elapsed time)"
@@ -100,24 +100,22 @@ def _doubts(cells: pd.Series) -> list[str]:
     return []
 
 
+def _ports(cells: pd.Series, column: Column, config: TableConfig) -> list[str]:
+    """That a column was taken for ports, unless an option lists it, and whether they say anything."""
+    name = str(cells.name)
+    if not is_port(name) or any(name in getattr(config, kind) for kind in KINDS):
+        return []
+    told = ["by name ports, read as categories (`numeric:` reads them as numbers)"]
+    codes = np.asarray(column.encode(cells.dropna()))
+    if len(codes) >= ENOUGH and (codes >= FIRST).mean() < RARE:
+        told.append("ports few of which come again, so that most rows share one place (`exclude:` leaves them out)")
+    return told
+
+
 def _constant(known: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(known.dtype):
         return bool(known.min() == known.max())
     return len(pd.unique(known)) == 1
-
-
-def _require_options(column: Column, own: ColumnOptions | None) -> None:
-    given: Sequence[str] = () if own is None else [name for name, value in own if value is not None]
-    wrong = [name for name in given if name not in OPTIONS[type(column)]]
-    if wrong:
-        raise DataError(
-            f"`overrides: {{{column.name}: {{{wrong[0]}: ...}}}}` has no effect: the column is read as {_kind(column)}",
-            allowed=sorted(OPTIONS[type(column)]),
-        )
-
-
-def _kind(column: Column) -> str:
-    return {Numbers: "numbers", Categories: "categories", Hashed: "hashed categories", Dates: "dates"}[type(column)]
 
 
 def _all_text(cells: pd.Series) -> bool:

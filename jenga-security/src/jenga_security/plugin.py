@@ -47,14 +47,14 @@ def jenga_register_processors() -> list[ProcessorSpec]:
         ProcessorSpec(
             name="table",
             factory="jenga_security.processors:TableProcessor",
-            config="jenga_security.config:TableConfig",
+            config="jenga_security.table_config:TableConfig",
             emits="table",
             summary="Numbers and categories of a table: scaling, missing values, a bucket for unseen categories",
         ),
         ProcessorSpec(
             name="window",
             factory="jenga_security.windows:WindowProcessor",
-            config="jenga_security.config:WindowConfig",
+            config="jenga_security.table_config:WindowConfig",
             emits="windows",
             summary="Each row with the rows of its host or account before it: causal, never across groups or splits",
         ),

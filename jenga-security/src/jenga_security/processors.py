@@ -15,9 +15,9 @@ from jenga_core.errors import DataError, nearest
 
 from . import cells as read
 from .columns import FIRST, MISSING, UNSEEN, Categories, Column, Hashed, Numbers, read_column
-from .config import TableConfig
 from .dates import Dates
 from .detection import detect, told
+from .table_config import TableConfig
 
 Array = np.ndarray[Any, Any]
 
@@ -42,8 +42,9 @@ class TableProcessor(Processor):
     def fit(self, cells: pd.DataFrame) -> None:
         """Kinds, medians, scales and names from training rows. DataError for a column that cannot be read."""
         options = self.config
-        listed = [*options.numeric, *options.categorical, *options.hashed, *options.dates, *options.overrides]
-        self._known(listed, cells)
+        self._known([], cells)
+        for refusal in options.unfit([str(column) for column in cells.columns]):
+            raise refusal.error()
         if len(cells) == 0:
             raise DataError("the table has no training rows")
         found = detect(cells, options)

@@ -34,7 +34,8 @@ class RollingThreshold:
 
     Until enough scores are there for the rate (1 / rate - 1 of them) the threshold is the floor, which usually is the
     one that the model was trained to. `ceiling` and `attacks` are explained above; give neither when all rows fed in are known
-    to be normal. The window is sorted anew after every `window / 100` rows, not after each.
+    to be normal. The window is sorted anew after every `window / 100` rows, not after each. `wanted` is what the window
+    asks for, which the threshold is unless the floor holds.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class RollingThreshold:
             raise UserError(f"the floor {floor:g} lies above the ceiling {ceiling:g}")
         self.rate, self.floor, self.ceiling, self.attacks = rate, floor, ceiling, attacks
         self.window, self.least = window, least
-        self.threshold = floor
+        self.threshold = self.wanted = floor
         self._scores = np.zeros(0, dtype=np.float32)
         self._new: list[Array] = []
 
@@ -61,7 +62,8 @@ class RollingThreshold:
         if waiting >= min(self.window / 100, max(self.least - len(self._scores), 1)):
             self._scores = np.concatenate([self._scores, *self._new])[-self.window :]
             self._new = []
-            self.threshold = self._chosen()
+            self.wanted = self._chosen()
+            self.threshold = max(self.floor, self.wanted)
         return self.threshold
 
     def _chosen(self) -> float:
@@ -69,14 +71,22 @@ class RollingThreshold:
         if kept < self.least:
             return self.floor
         rank = rank_of(kept, self.rate)
-        return max(self.floor, above(np.partition(self._scores, rank - 1)[rank - 1]))
+        return above(np.partition(self._scores, rank - 1)[rank - 1])
 
     def state(self) -> dict[str, Any]:
-        """As JSON: the scores, oldest first, and the threshold. The settings are the caller's to keep."""
-        scores = np.concatenate([self._scores, *self._new])[-self.window :]
-        return {"scores": [float(str(score)) for score in scores], "threshold": self.threshold}
+        """As JSON: the scores, oldest first, how many of them no threshold rests on yet, and the threshold. The settings are
+        the caller's to keep."""
+        scores = np.concatenate([self._scores, *self._new])
+        return {
+            "scores": [float(str(score)) for score in scores],
+            "waiting": len(scores) - len(self._scores),
+            "wanted": self.wanted,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
-        self._scores, self._new = np.array(state["scores"], dtype=np.float32), []
-        self.threshold = max(self.floor, float(state["threshold"]))
+        """Go on exactly where `state` was taken."""
+        scores = np.array(state["scores"], dtype=np.float32)
+        held = len(scores) - int(state["waiting"])
+        self._scores, self._new = scores[:held], [scores[held:]]
+        self.wanted = float(state["wanted"])
+        self.threshold = max(self.floor, self.wanted)

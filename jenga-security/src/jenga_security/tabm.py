@@ -39,33 +39,35 @@ class MemberLinear(nn.Module):
 class Tabm(nn.Module, Backbone):
     """`members` perceptrons that share their weight matrices. `facts`: of security/table.
 
-    The paper trains every member on every row by the mean of the members' losses. Here each row of a training batch goes
-    to one member, drawn anew, as BatchEnsemble has it (Wen et al. 2020, arXiv 2002.06715): in expectation that is the
-    same mean of losses, never the loss of a mean, whatever the task's head and loss are; a step costs what one member
-    does, and learning takes several times as many epochs (docs/explanation/security-backbones.md). Otherwise pooled is the
-    mean of the members' features, which a linear head turns into the mean of their logits; the paper averages their
-    probabilities.
+    As in the paper every member learns from every row, by the mean of the members' losses and never by the loss of a mean,
+    whatever the task's head and loss are: `repeats` asks for each training row `members` times, and each of them goes to
+    another member. A step costs what `members` perceptrons do. Otherwise pooled is the mean of the members' features, which
+    a linear head turns into the mean of their logits; the paper averages their probabilities, and gives each member a head
+    of its own, where these share the task's head behind scales of their own. Layer norms, as in security/tabular-mlp, are
+    not the paper's: without them learning is slow (docs/explanation/security-backbones.md).
     """
 
     def __init__(self, config: TabmConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.input = TableInput(facts, config.numbers)
         self.out_dim, self.members = config.width, config.members
+        self.repeats = config.members
         widths = [self.input.width] + [config.width] * config.depth
         self.layers = nn.ModuleList(
             MemberLinear(before, after, config.members, first=at == 0)
             for at, (before, after) in enumerate(pairwise(widths))
         )
+        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(config.depth))
         self.dropout = nn.Dropout(config.dropout)
         self.last = nn.Parameter(torch.randint(0, 2, (config.members, config.width)).float() * 2 - 1)
 
     def forward(self, **data: Tensor) -> Features:
         """numbers [B, F], categories [B, C] -> pooled [B, width]."""
         x = self.input(data["numbers"], data["categories"])
-        member = torch.randperm(len(x), device=x.device) % self.members if self.training else None
+        member = torch.arange(len(x), device=x.device) % self.members if self.training else None
         x = x if self.training else x.unsqueeze(1)
-        for layer in self.layers:
-            x = self.dropout(torch.relu(layer(x, member)))
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = self.dropout(torch.relu(norm(layer(x, member))))
         x = x * _of(self.last, member)
         return Features.of_pooled(x if self.training else x.mean(dim=1))
 

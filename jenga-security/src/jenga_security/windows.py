@@ -21,11 +21,11 @@ from torch import Tensor
 
 from jenga_core.clock import seconds
 from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
-from jenga_core.errors import DataError, nearest
+from jenga_core.errors import DataError
 
 from . import cells as read
-from .config import WindowConfig
 from .processors import TableProcessor
+from .table_config import WindowConfig
 
 Array = np.ndarray[Any, Any]
 
@@ -131,15 +131,9 @@ class WindowProcessor(Processor):
 
     def _features(self, cells: pd.DataFrame) -> pd.DataFrame:
         """The cells without group and time. DataError where one of the two is not there."""
-        for option, name in (("group", self.config.group), ("time", self.config.time)):
-            if name and name not in cells.columns:
-                raise DataError(
-                    f"column {name!r}, the window's `{option}`, is not among the input's columns",
-                    allowed=[str(column) for column in cells.columns],
-                    nearest=nearest(name, cells.columns),
-                    next=f"list {name!r} under the input's `columns:`; it will not be a feature",
-                )
-        return cells.drop(columns=[name for name in (self.config.group, self.config.time) if name])
+        for refusal in self.config.absent([str(column) for column in cells.columns]):
+            raise refusal.error()
+        return cells.drop(columns=list(self.config.named().values()))
 
     def _groups(self, cells: pd.DataFrame) -> Array:
         """A number per row, the same within a group."""

@@ -37,7 +37,8 @@ def calibrate(
 ) -> None:
     """Change the alert threshold of a model without training it again.
 
-    By the scores that the model folder keeps of its held-out rows, or by the rows of DATA.
+    By the scores that the model folder keeps of its held-out rows, or by the rows of DATA. The run's own rows, where they are
+    within reach and as they were, are judged anew.
 
     Example: jenga calibrate runs/soc/first --target-fpr 0.001
     """
@@ -60,13 +61,42 @@ def calibrate(
     else:
         new = old.wishing(wanted).calibrated(*_scored(predictor, name, live, data, normal))
     live.alerts = new
-    note = f"task {name}: {old.says()} -> {new.says()}; metrics of this run that need a threshold used the old one"
-    artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, note)
+    artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, f"task {name}: {old.says()} -> {new.says()}")
     for line in _told(name, old, new):
         typer.echo(line)
-    typer.echo(
-        f"  metrics.json and report.html keep the metrics of the old one; anew: jenga evaluate {model}", err=True
-    )
+    for line in _judged_anew(model, name, new):
+        typer.echo(line, err=True)
+
+
+def _judged_anew(folder: Path, name: str, rule: AlertRule) -> list[str]:
+    """The folder's report, card and metrics with the new threshold; where the run's rows are out of reach, with a caution."""
+    from jenga_core import inference
+    from jenga_core.commands.scores import recorded, with_baselines
+    from jenga_core.errors import UserError
+    from jenga_core.publishing import judged_anew
+
+    before = recorded(folder)
+    own = next((j for j in before if j.task == name), None)
+    if own is None:
+        return []
+    try:
+        predictor = inference.load(folder)
+        found = predictor.evaluate(split=own.split, table=predictor.config.tasks[name].data)
+        (new,) = with_baselines([j for j in found if j.task == name], folder)
+        drawn = {figure.title for figure in new.figures}
+        new = replace(new, figures=(*new.figures, *(f for f in own.figures if f.title not in drawn)))
+        lines = [f"  judged anew on {new.rows:,} rows of the {new.split} split: metrics.json, README.md, report.html"]
+    except UserError as error:
+        changed = f"The threshold was changed after these rows were judged and is now {rule.threshold:.6g}."
+        new = replace(
+            own, caution=f"{changed} Metrics and figures here that depend on one belong to an earlier threshold."
+        )
+        lines = [
+            f"  not judged anew: {error.what}",
+            f"  the report says so at the task; on rows of your own: jenga evaluate {folder} DATA",
+        ]
+    judged_anew(folder, [new if j.task == name else j for j in before])
+    return lines
 
 
 def _wanted(

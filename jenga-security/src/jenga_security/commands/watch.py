@@ -29,6 +29,9 @@ def watch(
     from_start: Annotated[
         bool, typer.Option(help="Begin with the log's first line; default: with the next one.")
     ] = False,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="Thresholds follow the log, never below those of the model.")
+    ] = False,
     once: Annotated[bool, typer.Option(help="Stop at the log's end.")] = False,
     table: Annotated[str | None, typer.Option(help="Which of the model's tables the log is like.")] = None,
 ) -> None:
@@ -49,7 +52,7 @@ def watch(
     torch.set_num_threads(1)
     predictor = inference.load(model)
     source = open_source(log, predictor.registry, predictor.source(str(log), table))
-    watcher = Watcher(predictor, log, output, source, table=table, form=format.value,
+    watcher = Watcher(predictor, log, output, source, table=table, form=format.value, recalibrate=recalibrate,
                       tell=lambda text: typer.echo(text, err=True))  # fmt: skip
     watcher.start(from_start=from_start)
     gc.collect()
@@ -61,7 +64,9 @@ def watch(
     finally:
         watcher.close()
         done = watcher.progress
-        typer.echo(f"{done.rows:,} rows, {done.alerts:,} alerts, {done.bad:,} lines left out", err=True)
+        typer.echo(
+            f"{done.rows:,} rows, {done.alerts:,} alerts, {done.bad:,} lines left out, {done.lost:,} gaps", err=True
+        )
 
 
 watch_app = single(watch)

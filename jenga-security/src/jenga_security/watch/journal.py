@@ -3,12 +3,14 @@
     alerts.jsonl                 the alerts
     alerts.jsonl.watch/contract  model, log, format: a watch that goes on must be the same
     alerts.jsonl.watch/position  after every batch: where in the log, how many bytes of alerts, how many rows
-    alerts.jsonl.watch/memory    now and then: the same, and what later rows need of earlier ones (counts, windows)
+    alerts.jsonl.watch/memory    now and then: the same, and what later rows need of earlier ones (counts, windows, thresholds)
+    alerts.jsonl.watch/scores-N  where thresholds follow: the scores of the rows from the N-th on, N as in `memory`
 
 After a stop the alerts are cut to the length that `position` says, the lines between `memory` and `position` are read
 once more without raising alerts, and the watch goes on behind them. `position` is replaced by a rename without waiting for the
 disk, which survives a kill of the process; `memory` waits for it, and so do the alerts before it. If after a failure of
-the machine the alerts are shorter than `position` says, the watch goes back to `memory` and raises the alerts since then again.
+the machine the alerts or the scores are shorter than `position` says, the watch goes back to `memory` and raises the alerts
+since then again.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,15 @@ import pyarrow as pa
 from jenga_core.errors import DataError, UserError
 from jenga_core.files import beside, publish, publish_first
 
-from .tail import Position
+from .archive import Position
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Everything before `position` is done: `lines` and `rows` read, `bad` lines, `alerts` written, which take `size` bytes."""
+    """Everything before `position` is done: `lines` and `rows` read, `bad` lines, `alerts` written, which take `size` bytes.
+
+    `lost`: the times that what was not yet read was gone.
+    """
 
     position: Position | None = None
     lines: int = 0
@@ -41,6 +46,7 @@ class Progress:
     bad: int = 0
     alerts: int = 0
     size: int = 0
+    lost: int = 0
 
     def json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -54,17 +60,21 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What rows behind `progress` need of those before it. `live`: a source's state; `before`: rows that windows see."""
+    """What rows behind `progress` need of those before it. `live`: a source's state; `before`: rows that windows see;
+    `thresholds`: those that follow, as JSON.
+    """
 
     progress: Progress
     live: Mapping[str, Any]
     before: pd.DataFrame | None = None
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """An .npz without pickles: arrays of `live` by name, the rest of it as JSON, frames as Arrow."""
         arrays = {f"live.{k}": v for k, v in self.live.items() if isinstance(v, np.ndarray)}
         plain = {k: v for k, v in self.live.items() if not isinstance(v, np.ndarray)}
-        facts = json.dumps({"progress": self.progress.json().decode(), "live": plain}).encode()
+        told = {"progress": self.progress.json().decode(), "live": plain, "thresholds": dict(self.thresholds)}
+        facts = json.dumps(told).encode()
         out = io.BytesIO()
         arrays |= {"facts": np.frombuffer(facts, np.uint8), "before": np.frombuffer(_arrow(self.before), np.uint8)}
         np.savez(out, allow_pickle=False, **arrays)
@@ -76,16 +86,17 @@ class Memory:
             facts = json.loads(found["facts"].tobytes())
             arrays = {k.removeprefix("live."): found[k] for k in found.files if k.startswith("live.")}
             before = _frame(found["before"].tobytes())
-        return cls(Progress.read(facts["progress"]), {**facts["live"], **arrays}, before)
+        return cls(Progress.read(facts["progress"]), {**facts["live"], **arrays}, before, facts["thresholds"])
 
 
 class Journal:
-    """The alerts at `path` and what is kept beside them."""
+    """The alerts at `path` and what is kept beside them, with `scores` float32 numbers of each row."""
 
-    def __init__(self, path: Path, contract: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, contract: Mapping[str, Any], scores: int = 0) -> None:
         self.path, self.folder = path, path.with_name(path.name + ".watch")
-        self.contract = contract
+        self.contract, self._width = contract, 4 * scores
         self._file: Any = None
+        self._scores: Any = None
 
     def open(self) -> tuple[Memory | None, Progress]:
         """What was kept and how far alerts are good; (None, nothing) at the beginning. UserError for another watch's file."""
@@ -95,14 +106,14 @@ class Journal:
                             next="name another file, or move this one away")  # fmt: skip
         if not publish_first(self.folder / "contract", text):
             before = json.loads((self.folder / "contract").read_text())
-            other = [key for key in self.contract if before.get(key) != self.contract[key]]
+            other = [key for key in {**before, **self.contract} if before.get(key) != self.contract.get(key)]
             if other:
                 raise UserError(f"these alerts are those of another {' and '.join(other)}", where=str(self.path),
                                 next="name another file for the alerts")  # fmt: skip
         memory = self._memory()
         progress = self._progress() if memory else Progress()
         size = self.path.stat().st_size if self.path.exists() else 0
-        if memory and size < progress.size:
+        if memory and (size < progress.size or len(self._held(memory)) < self._needed(memory, progress)):
             progress = memory.progress
         if size < progress.size:
             raise DataError(f"has {size:,} bytes, and the watch had written {progress.size:,}", where=str(self.path),
@@ -111,11 +122,19 @@ class Journal:
         os.truncate(self.path, progress.size)
         return memory, progress
 
-    def write(self, lines: list[str], progress: Progress) -> None:
-        """Add alerts and say how far everything has come."""
+    def scores(self, memory: Memory, progress: Progress) -> np.ndarray[Any, Any]:
+        """float32 [rows since the memory, scores]: what was written with them."""
+        held = self._held(memory)[: self._needed(memory, progress)]
+        return np.frombuffer(held, np.float32).reshape(-1, max(self._width // 4, 1))
+
+    def write(self, lines: list[str], progress: Progress, scores: bytes = b"") -> None:
+        """Add alerts and scores, and say how far everything has come."""
         if lines:
             self._file.write("".join(line + "\n" for line in lines).encode())
             self._file.flush()
+        if scores:
+            self._scores.write(scores)
+            self._scores.flush()
         temporary = beside(self.folder / "position")
         temporary.write_bytes(progress.json())
         os.replace(temporary, self.folder / "position")
@@ -124,10 +143,33 @@ class Journal:
         """On the disk before this returns, and the alerts before it."""
         os.fsync(self._file.fileno())
         publish(self.folder / "memory", memory.to_bytes())
+        if self._width:
+            self._begin_scores(memory)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        for file in (self._file, self._scores):
+            if file is not None:
+                file.close()
+
+    def _begin_scores(self, memory: Memory) -> None:
+        """Those before are in the memory by now."""
+        path = self._scores_from(memory)
+        if self._scores is not None:
+            self._scores.close()
+        self._scores = path.open("wb")
+        for old in self.folder.glob("scores-*"):
+            if old != path:
+                old.unlink()
+
+    def _scores_from(self, memory: Memory) -> Path:
+        return self.folder / f"scores-{memory.progress.rows}"
+
+    def _held(self, memory: Memory) -> bytes:
+        path = self._scores_from(memory)
+        return path.read_bytes() if self._width and path.exists() else b""
+
+    def _needed(self, memory: Memory, progress: Progress) -> int:
+        return self._width * (progress.rows - memory.progress.rows)
 
     def _memory(self) -> Memory | None:
         path = self.folder / "memory"

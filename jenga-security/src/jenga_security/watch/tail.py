@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from .archive import ENDING, HEAD, PROOF, NotWhole, Position, Rotated, digest, fits, opened, rotated
 
 BLOCK = 1 << 18  # bytes read at a time: what waits longer than that is caught up with in pieces
-PROOF = 256  # bytes before a position that tell whether a file is still the one that was read
 LONGEST = 16 << 20  # bytes of a line; more without an end is given as one
-_ROTATED = re.compile(r"[.-]\d[\dT.:_-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """The beginning of a line: everything before `offset` has been read. `proof`: sha256 of the bytes just before it."""
-
-    inode: int
-    offset: int
-    proof: str
-
-    def state(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def read(cls, state: Mapping[str, Any]) -> Position:
-        return cls(int(state["inode"]), int(state["offset"]), str(state["proof"]))
-
-    def fits(self, file: int) -> bool:
-        """Does this file have, before the offset, what was read there?"""
-        if os.fstat(file).st_size < self.offset:
-            return False
-        begin = max(self.offset - PROOF, 0)
-        return digest(os.pread(file, self.offset - begin, begin)) == self.proof
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 class Tail:
@@ -50,13 +18,18 @@ class Tail:
     `read` gives whole lines only; a line that is still being written is given when its end is there, or when the file has
     been rotated away and nothing can follow. A log that was renamed is read to its end before the new one is begun, and
     that is when the new one has its first byte: a writer that has moved on does not come back. After copytruncate the rest
-    is read from the copy. `lost` counts the times when neither the file nor a copy was found again.
+    is read from the copy. Files that were compressed meanwhile are read as the plain ones; a file is known by its inode, one that
+    was copied or compressed by what is in it. `lost` counts the times when neither the file nor a copy was found again, or was
+    compressed and is not whole.
     """
 
     def __init__(self, path: Path, position: Position | None = None, *, end: bool = False) -> None:
         self.path, self.lost = Path(path), 0
         self._file: int | None = None
-        self._offset, self._left, self._before = 0, b"", b""
+        self._inode, self._packed = 0, False
+        self._offset, self._left, self._before, self._head = 0, b"", b"", b""
+        self._broken: set[int] = set()  # inodes of files that could not be unpacked
+        self._looked: dict[Rotated, bool] = {}  # is it the file that is open?
         if position is not None:
             self._resume(position)
         elif self._open(self.path, 0) and end:
@@ -67,7 +40,7 @@ class Tail:
         """After the last line that `read` gave; None before there is a file."""
         if self._file is None:
             return None
-        return Position(os.fstat(self._file).st_ino, self._offset, digest(self._before))
+        return Position(self._inode, self._offset, digest(self._before), digest(self._head), len(self._head))
 
     def read(self, most: int) -> list[bytes]:
         """The next lines without their ends, at most `most`; an empty list when there are none now."""
@@ -75,14 +48,12 @@ class Tail:
             return []
         if self._torn():
             self._recover()
-        successor = self._successor()  # asked before the last read: what is written in between is not missed
-        lines = self._lines(most)
-        if lines or successor is None:
+        later = self._later()  # asked before the last read: what is written in between is not missed
+        if (lines := self._lines(most)) or not later:
             return lines
         if rest := self._rest():
             return rest  # nothing can follow it
-        self._open(successor, 0)
-        return self.read(most)
+        return self.read(most) if self._advance(later) else []
 
     def close(self) -> None:
         if self._file is not None:
@@ -92,14 +63,15 @@ class Tail:
     # ------------------------------------------------------------------ one file
 
     def _open(self, path: Path, offset: int) -> bool:
-        self.close()
         try:
-            self._file = os.open(path, os.O_RDONLY)
+            file, inode = opened(path)
         except FileNotFoundError:
             return False
+        self.close()
+        self._file, self._inode, self._packed, self._looked = file, inode, path.suffix == ENDING, {}
         self._offset, self._left = offset, b""
         begin = max(offset - PROOF, 0)
-        self._before = os.pread(self._file, offset - begin, begin)
+        self._before, self._head = os.pread(self._file, offset - begin, begin), os.pread(self._file, HEAD, 0)
         return True
 
     def _to_end(self) -> None:
@@ -137,6 +109,10 @@ class Tail:
     def _passed(self, data: bytes) -> None:
         self._offset += len(data)
         self._before = (self._before + data)[-PROOF:]
+        if len(self._head) < HEAD:
+            assert self._file is not None
+            head = os.pread(self._file, HEAD, 0)
+            self._head = head if head.startswith(self._head) else self._head  # else it was emptied just now
 
     def _torn(self) -> bool:
         """Was the file emptied, or emptied and filled again, since the last read?"""
@@ -145,17 +121,45 @@ class Tail:
         seen = self._before + self._left
         return os.pread(self._file, len(seen), begin) != seen
 
-    def _successor(self) -> Path | None:
-        """The log that came after the one that is open, once it has begun; None while this one is the log."""
-        assert self._file is not None
-        own = os.fstat(self._file).st_ino
+    # ------------------------------------------------------------------ what came after it
+
+    def _later(self) -> list[Path]:
+        """The logs after the one that is open that have begun, oldest first; none while this one is the log."""
         with suppress(FileNotFoundError):
-            if os.stat(self.path).st_ino == own:
-                return None
-        rotated = self._rotated()
-        at = next((n for n, path in enumerate(rotated) if path.stat().st_ino == own), len(rotated))
-        later = [path for path in [*rotated[at + 1 :], self.path] if path.exists() and path.stat().st_size]
-        return later[0] if later else None
+            if os.stat(self.path).st_ino == self._inode and not self._packed:
+                return []
+        later = [one.path for one in self._after(rotated(self.path)) if one.size and one.inode not in self._broken]
+        with suppress(FileNotFoundError):
+            later += [self.path] if os.stat(self.path).st_size else []
+        return later
+
+    def _after(self, found: list[Rotated]) -> list[Rotated]:
+        """Of `found`, those after the open file: by its inode, else by what is in it (it was compressed), else by its time
+        (it was deleted)."""
+        for known in (lambda one: one.inode == self._inode, self._is_open):
+            at = next((n for n in reversed(range(len(found))) if known(found[n])), None)
+            if at is not None:
+                return found[at + 1 :]
+        assert self._file is not None
+        return [one for one in found if one.written > os.fstat(self._file).st_mtime_ns]
+
+    def _is_open(self, one: Rotated) -> bool:
+        position = self.position
+        if position is None or not position.known:
+            return False  # an empty file looks like any other
+        if one not in self._looked:
+            self._looked[one] = fits(one.path, position)
+        return self._looked[one]
+
+    def _advance(self, later: list[Path]) -> bool:
+        """Open the next of them; a file that cannot be unpacked is passed over and counted."""
+        for path in later:
+            try:
+                return self._open(path, 0)
+            except NotWhole:
+                self.lost += 1
+                self._broken |= {one.inode for one in rotated(self.path) if one.path == path}
+        return False
 
     # ------------------------------------------------------------------ rotated files
 
@@ -169,33 +173,19 @@ class Tail:
         """Where an earlier process stopped: the log itself, or the file that it has become meanwhile."""
         if self._open(self.path, 0):
             assert self._file is not None
-            if os.fstat(self._file).st_ino == position.inode and position.fits(self._file):
+            if self._inode == position.inode and position.fits(self._file):
                 self._open(self.path, position.offset)
                 return
         self._begin(position, copies=False)
 
     def _begin(self, position: Position, copies: bool) -> None:
         """Read on in the rotated file that holds `position`; the log and those in between are its successors."""
-        fitting = [path for path in self._rotated() if _fits(path, position)]
-        renamed = [path for path in fitting if path.stat().st_ino == position.inode and not copies]
-        found = (renamed or (fitting if position.offset else []))[-1:]  # at the beginning every file fits
-        self.lost += not found
-        self._open(*((found[0], position.offset) if found else (self.path, 0)))
-
-    def _rotated(self) -> list[Path]:
-        """Files that were the log, oldest first: LOG.1, LOG-20260101; not the compressed ones."""
-        size = len(self.path.name)
-        named = (p for p in self.path.parent.iterdir() if p.name.startswith(self.path.name))
-        found = [p for p in named if _ROTATED.fullmatch(p.name[size:]) and p.is_file()]
-        return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
-
-
-def _fits(path: Path, position: Position) -> bool:
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        return position.fits(file)
-    finally:
-        os.close(file)
+        found = rotated(self.path)[::-1]
+        own = [one for one in found if one.inode == position.inode and not copies]
+        others = [one for one in found if one not in own] if position.known or position.offset else []
+        for one in [*own, *others]:
+            if fits(one.path, position) and self._open(one.path, position.offset):
+                return
+        self.lost += 1
+        if not self._open(self.path, 0):
+            self.close()

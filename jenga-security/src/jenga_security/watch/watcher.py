@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from jenga_core.contracts import Source
-from jenga_core.errors import UserError
 from jenga_core.files import sha256
 from jenga_core.following import Following
 from jenga_core.inference import Predictor
 
-from .formats import FORMATS, Alert
+from .alarms import Alarms
+from .formats import FORMATS
 from .journal import Journal, Memory, Progress
 from .rows import Reader, Scorer
 from .tail import Tail
@@ -45,16 +42,19 @@ class Watcher:
         *,
         table: str | None = None,
         form: str = "ecs",
+        recalibrate: bool = False,
         tell: Callable[[str], None] = print,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.predictor, self.path, self.source, self.tell, self.clock = predictor, path, source, tell, clock
         self.table, self.form = predictor.table_of(table), form
-        self._tasks = alerting_tasks(predictor, self.table)
-        self._model = sha256(predictor.folder / "manifest.json")
-        contract = {"model": self._model, "log": str(path.resolve()), "format": form, "table": self.table}
-        self._name = "\n".join(contract.values())
-        self.journal = Journal(output, contract)
+        model = sha256(predictor.folder / "manifest.json")
+        contract = {"model": model, "log": str(path.resolve()), "format": form, "table": self.table}
+        name = "\n".join(contract.values())
+        self._alarms = Alarms(predictor, self.table, str(path), name, tell, recalibrate)
+        self._rolling = self._alarms.rolling
+        contract |= {"recalibration": "on"} if recalibrate else {}
+        self.journal = Journal(output, contract, scores=len(self._rolling.tasks))
         self.live = source.live(str(path))
         self.scorer = Scorer(Following(predictor, self.table), self._refused)
         self.progress, self._lost, self._remembered = Progress(), 0, 0.0
@@ -68,6 +68,8 @@ class Watcher:
             self.progress = Progress(self._tail.position)
         else:
             self._resume(memory)
+        for each in self._rolling.tasks.values():
+            self.tell(each.says())
         self._told()
         self._remember()
 
@@ -76,7 +78,7 @@ class Watcher:
         lines = self._tail.read(BATCH)
         if lines:
             seen = self.clock()
-            texts = [self._said(alert) for frame in self._frames(lines) for alert in self._alerts(frame, seen)]
+            texts, scores = self._judged(lines, seen)
             self.progress = replace(
                 self.progress,
                 position=self._tail.position,
@@ -84,7 +86,7 @@ class Watcher:
                 alerts=self.progress.alerts + len(texts),
                 size=self.progress.size + sum(len(text.encode()) + 1 for text in texts),
             )
-            self.journal.write(texts, self.progress)
+            self.journal.write(texts, self.progress, scores)
         self._told()
         if time.monotonic() - self._remembered > EVERY:
             self._remember()
@@ -101,12 +103,15 @@ class Watcher:
     def _resume(self, memory: Memory) -> None:
         """Lines from the memory to the progress are read again, for what later rows need of them; they raise no alert."""
         self.live.restore(memory.live)
+        if self._rolling.tasks:
+            self._rolling.restore(memory.thresholds)
+            self._rolling.replay(self.journal.scores(memory, self.progress))
         if memory.before is not None:
             self.scorer.following.before = memory.before
         self._tail = Tail(self.path, memory.progress.position)
         missing = self.progress.lines - memory.progress.lines
         reader = Reader(self.live, lambda line, why: None)
-        while missing and (lines := self._tail.read(min(missing, BATCH))):
+        while missing and not self._tail.lost and (lines := self._tail.read(min(missing, BATCH))):
             missing -= len(lines)
             for frame in reader.rows(lines):
                 self.scorer.skip(frame)
@@ -117,8 +122,8 @@ class Watcher:
             self._tail = Tail(self.path, self.progress.position)
 
     def _remember(self) -> None:
-        before = self.scorer.following.before
-        self.journal.remember(Memory(self.progress, self.live.state(), before))
+        before, thresholds = self.scorer.following.before, self._rolling.state()
+        self.journal.remember(Memory(self.progress, self.live.state(), before, thresholds))
         self.journal.write([], self.progress)
         self._remembered = time.monotonic()
 
@@ -131,6 +136,16 @@ class Watcher:
 
     # ------------------------------------------------------------------ one batch
 
+    def _judged(self, lines: list[bytes], seen: float) -> tuple[list[str], bytes]:
+        """(the alerts, the scores that thresholds follow, row by row)."""
+        texts: list[str] = []
+        kept = b""
+        for frame in self._frames(lines):
+            alerts, scores = self._alarms.raised(frame.index, list(self.scorer.scored(frame)), seen)
+            texts += [FORMATS[self.form](alert) for alert in alerts]
+            kept += scores
+        return texts, kept
+
     def _frames(self, lines: list[bytes]) -> Iterator[pd.DataFrame]:
         """Frames whose index counts all rows of the watch."""
         for frame in Reader(self.live, self._refused).rows(lines):
@@ -138,68 +153,17 @@ class Watcher:
             self.progress = replace(self.progress, rows=begin + len(frame))
             yield frame.set_axis(pd.RangeIndex(begin, begin + len(frame)))
 
-    def _alerts(self, frame: pd.DataFrame, seen: float) -> Iterator[Alert]:
-        for rows, predictions in self.scorer.scored(frame):
-            for task in self._tasks:
-                score, threshold = (_numbers(predictions[f"{task}.{name}"]) for name in ("score", "threshold"))
-                at = np.flatnonzero(score >= threshold)
-                if not len(at):
-                    continue
-                labels = predictions[f"{task}.label"].iloc[at].tolist()
-                flagged = rows.iloc[at]
-                cells = zip(*([plain(v) for v in flagged[name].tolist()] for name in flagged), strict=True)
-                for number, label, each, row in zip(at, labels, cells, flagged.index, strict=True):
-                    known = {str(k): v for k, v in zip(flagged, each, strict=True) if v is not None}
-                    yield Alert(
-                        uid=hashlib.sha256(f"{self._name}\n{row}\n{task}".encode()).hexdigest()[:32],
-                        task=task, label=str(label), score=float(score[number]), threshold=float(threshold[number]),
-                        time=_moment(known, seen), seen=seen, model=self.predictor.folder.name, log=str(self.path),
-                        row=known,
-                    )  # fmt: skip
-
-    def _said(self, alert: Alert) -> str:
-        return FORMATS[self.form](alert)
-
     def _refused(self, what: str, why: str) -> None:
         self.progress = replace(self.progress, bad=self.progress.bad + 1)
         if self.progress.bad <= SHOWN:
             self.tell(f"left out: {why}: {what}" + (" (more are only counted)" if self.progress.bad == SHOWN else ""))
 
     def _told(self) -> None:
-        if self._tail.lost > self._lost:
-            self._lost = self._tail.lost
-            self.tell("the log was emptied or taken away before its end was read; what was there is lost")
-
-
-def alerting_tasks(predictor: Predictor, table: str) -> list[str]:
-    """The tasks of a table whose predictions have a label, a score and a threshold. UserError where there is none."""
-    have = {name for name, _ in predictor.columns[table]["outputs"]}
-    found = [
-        name
-        for name in predictor.config.tasks_of(table)
-        if {f"{name}.label", f"{name}.score", f"{name}.threshold"} <= have
-    ]
-    if not found:
-        raise UserError("no task of this model gives a score and a threshold", where=str(predictor.folder),
-                        next="train one with security/anomaly")  # fmt: skip
-    return found
-
-
-def plain(value: Any) -> Any:
-    """A cell as JSON can say it; None where it is missing. Infinite numbers are text."""
-    if hasattr(value, "item"):
-        value = value.item()
-    if value is None or value is pd.NaT or value is pd.NA:
-        return None
-    if isinstance(value, float):
-        return None if math.isnan(value) else value if math.isfinite(value) else str(value)
-    return value if isinstance(value, str | int | bool | list | dict) else str(value)
-
-
-def _numbers(values: pd.Series) -> np.ndarray[Any, Any]:
-    return values.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _moment(row: Mapping[str, Any], seen: float) -> float:
-    found = row.get("ts_start")
-    return float(found) if isinstance(found, int | float) else seen
+        """What was lost since this was asked last, counted over all starts."""
+        new, self._lost = self._tail.lost - self._lost, self._tail.lost
+        if new:
+            self.progress = replace(self.progress, lost=self.progress.lost + new)
+            self.tell(
+                "the log was emptied, taken away or compressed to a broken file before its end was read: what was there is "
+                f"lost ({self.progress.lost:,} times so far)"
+            )
