@@ -14,7 +14,8 @@ import pandas as pd
 from ..contracts import Array
 from ..data import Data
 from ..errors import UserError
-from .contributions import Contributions, Explained
+from .contributions import Contributions
+from .explained import Explained
 
 COLUMN = "reasons"
 
