@@ -20,17 +20,33 @@ Span = tuple[str, int, int]  # column, start, end in characters
 class Method:
     """How contributions are found. `adds_up`: output = reference + all of them, but for an error of the computation.
 
-    `efforts`: rows that one leaves too inexact are done again with the next. `reference`: what the reference row is called.
+    `efforts`: rows that one leaves too inexact are done again with the next. `reference`: what the reference row is called;
+    `says`: how to read what is shown of a row.
     """
 
     name: str
     adds_up: bool
     efforts: tuple[int, ...]
     reference: str
+    says: str
 
 
-GRADIENTS = Method("integrated gradients", True, (16, 64, 256), "a row that says nothing")  # points of the integral
-OCCLUSION = Method("occlusion of columns", False, (1,), "a row that is usual in every column")
+GRADIENTS = Method(
+    "integrated gradients",
+    True,
+    (16, 64, 256),  # points of the integral
+    "a row that says nothing",
+    "Method: integrated gradients. The contributions add up to the difference; `rest` is all that is not shown and the error "
+    "of the integral.",
+)
+OCCLUSION = Method(
+    "occlusion of columns",
+    False,
+    (1,),
+    "a row that is usual in every column",
+    "Method: occlusion of columns. A bar is what is lost when that cell is replaced by its usual value in training rows: the "
+    "median, or the most frequent name. The bars need not add up.",
+)
 
 
 @dataclass(frozen=True, slots=True)
