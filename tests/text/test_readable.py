@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,7 +69,7 @@ def test_every_token_lies_in_the_place_of_its_word_and_places_do_not_overlap(tex
     assert (after[real, 2] >= before[real, 2]).all()
     for at, text in enumerate(texts):
         places = sorted({tuple(place[1:]) for place in after[cell & (row == at)].tolist()})
-        assert all(one[1] <= two[0] for one, two in zip(places, places[1:], strict=False))
+        assert all(one[1] <= two[0] for one, two in pairwise(places))
         assert all(text[s:e].strip() for s, e in places)
 
 

@@ -67,13 +67,14 @@ class Contributions:
 
     @classmethod
     def of(cls, method: Method, rows: int) -> Contributions:
-        return cls(method, *(np.zeros(rows) for _ in range(4)), {}, [{} for _ in range(rows)])
+        output, reference, error, size = (np.zeros(rows) for _ in range(4))
+        return cls(method, output, reference, error, size, {}, [{} for _ in range(rows)])
 
     @classmethod
     def of_gradients(cls, found: Attributions) -> Contributions:
         """Of a batch, without names yet: see `name`."""
-        each = (t.cpu().numpy() for t in (found.output, found.reference, found.error, found.size))
-        return cls(GRADIENTS, *each, {}, [{} for _ in range(len(found.output))])
+        output, base, error, size = (t.cpu().numpy() for t in (found.output, found.reference, found.error, found.size))
+        return cls(GRADIENTS, output, base, error, size, {}, [{} for _ in range(len(output))])
 
     @classmethod
     def of_occlusion(cls, found: Occluded) -> Contributions:
