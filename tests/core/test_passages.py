@@ -43,7 +43,9 @@ def test_levels() -> None:
     assert level_of(0.0, 0.0) == 0
 
 
-@given(st.lists(st.tuples(st.text(min_size=1, max_size=9), st.none() | st.floats(-1, 1)), max_size=30), st.integers(9, 60))
+@given(
+    st.lists(st.tuples(st.text(min_size=1, max_size=9), st.none() | st.floats(-1, 1)), max_size=30), st.integers(9, 60)
+)
 def test_what_is_shown_of_a_long_text_is_one_stretch_around_the_largest(pieces: list[Piece], most: int) -> None:
     shown, left_out = stretch(pieces, most)
     text = "".join(piece for piece, _ in pieces)
