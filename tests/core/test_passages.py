@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jenga_core.figures import figure_from_json
@@ -43,6 +43,7 @@ def test_levels() -> None:
     assert level_of(0.0, 0.0) == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.text(min_size=1, max_size=9), st.none() | st.floats(-1, 1)), max_size=30), st.integers(9, 60)
 )
