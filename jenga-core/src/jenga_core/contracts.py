@@ -168,6 +168,20 @@ class Processor(Protocol):
         """
         return None
 
+    def typical(self, data: Mapping[str, Tensor]) -> Reference | None:
+        """As `reference`, with what training rows have most often: what `Task.explained_by` "occlusion" puts in a cell's place.
+
+        The two differ where nothing and the usual do, as the bucket of unseen categories and the most frequent one.
+        """
+        return self.reference(data)
+
+    def shown(self, encoded: Encoded, rows: Array) -> Ragged | None:
+        """Of each token of table rows `rows`, the stretch of its cell that a reader knows: the word that it is a piece of.
+
+        As `Encoded.spans`, and by default those. Contributions of tokens with the same stretch are added up.
+        """
+        return None if encoded.spans is None else encoded.spans.take(rows)
+
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         """Features for a classical baseline, or None where there is no sensible one."""
         return None
@@ -259,12 +273,14 @@ class Task(Protocol):
     `fuse = False` declines fusion: the head then sees each input on its own. `conditioned = False` declines the run's
     conditioning: the head sees features as backbones and fusion give them. `explains` names the output of `predict` that
     explanations take apart: [B], or [B, C] of which the largest at the row itself is explained; None: nothing is.
+    `explained_by`: how; "occlusion" for an output that has no gradient.
     A task may also implement events of `jenga_core.loop`; it is registered with the run's hooks.
     """
 
     fuse: bool = True
     conditioned: bool = True
     explains: str | None = None
+    explained_by: Literal["gradients", "occlusion"] = "gradients"
 
     def __init__(self, config: Any) -> None: ...
 

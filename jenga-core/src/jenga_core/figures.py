@@ -12,7 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .markup import Html
+from .passages import Passage
+
 Array = np.ndarray
+UP, DOWN = "#2166ac", "#b35806"  # as the marks of a passage: told apart by eyes that do not see red and green
 
 
 def short(name: str, most: int = 30) -> str:
@@ -23,6 +27,8 @@ def short(name: str, most: int = 30) -> str:
 
 class Figure(Protocol):
     """`title`, one `note` that says how to read it, `draw` on a matplotlib axes, `table` = (header, rows) of its numbers.
+
+    `markup`: what the page shows in place of a drawing, where that says more; else None, as `Drawn` has it.
 
     `to_json` gives plain JSON with a key "form" that `figure_from_json` knows (a figure of your own: `Sheet` of its table).
     """
@@ -35,9 +41,20 @@ class Figure(Protocol):
 
     def draw(self, axes: Any) -> None: ...
 
+    def markup(self) -> Html | None: ...
+
     def table(self) -> tuple[list[str], list[list[Any]]]: ...
 
     def to_json(self) -> dict[str, Any]: ...
+
+
+class Drawn:
+    """A figure that the page shows as a drawing."""
+
+    __slots__ = ()
+
+    def markup(self) -> Html | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Drawn):
     """Lines over two axes. `diagonal` draws the line y = x that a chance or perfectly calibrated model follows."""
 
     title: str
@@ -88,7 +105,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Drawn):
     """Counts by two axes, such as a confusion matrix: `values` [R, C], rows are the truth."""
 
     title: str
@@ -126,7 +143,7 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(Drawn):
     """Histograms over shared `edges` [K + 1]: each line's `y` [K] is the height of its bars. `mark` draws an upright line."""
 
     title: str
@@ -159,7 +176,7 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
-class Scatter:
+class Scatter(Drawn):
     """Points. `diagonal` draws y = x; `level` draws a level line there."""
 
     title: str
@@ -194,7 +211,7 @@ class Scatter:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(Drawn):
     """Lying bars, the first on top: `values` [K] of `names`; `low` and `high` [K], where given, are ends of intervals."""
 
     title: str
@@ -208,7 +225,7 @@ class Ranked:
     def draw(self, axes: Any, at_most: int = 20) -> None:
         values = np.asarray(self.values, dtype=np.float64)[:at_most]
         places = np.arange(len(values))
-        axes.barh(places, values, color=["#0b6e4f" if v >= 0 else "#b3402a" for v in values])
+        axes.barh(places, values, color=[UP if v >= 0 else DOWN for v in values])
         if self.low is not None and self.high is not None:
             axes.hlines(places, self.low[:at_most], self.high[:at_most], color="black", linewidth=1)
         axes.axvline(0, color="grey", linewidth=1)
@@ -226,7 +243,7 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Drawn):
     """Numbers without a drawing: what a figure that the core does not know is kept as."""
 
     title: str
@@ -256,6 +273,8 @@ _ARRAYS = {"values", "edges", "x", "y", "low", "high"}
 
 def figure_from_json(data: Mapping[str, Any]) -> Figure:
     """The inverse of `to_json`: an equal figure."""
+    if data["form"] == "passage":
+        return Passage.of_json(**{k: v for k, v in data.items() if k != "form"})
     given = {k: _array(v) if k in _ARRAYS and v is not None else v for k, v in data.items() if k != "form"}
     if "lines" in given:
         given["lines"] = [Line(line["name"], _array(line["x"]), _array(line["y"])) for line in given["lines"]]

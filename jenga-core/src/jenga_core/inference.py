@@ -31,7 +31,8 @@ from .splits import NAMES
 from .tables import Table, load_table, read_frame
 
 if TYPE_CHECKING:
-    from .explaining.contributions import Contributions, Explained
+    from .explaining.contributions import Contributions
+    from .explaining.explained import Explained
     from .explaining.importance import Worth
 
 
@@ -111,7 +112,7 @@ class Predictor:
         return reasons(self._explained(table, encoded), rows, cells, count=count)
 
     def contributions(self, frame: pd.DataFrame, task: str, *, table: str | None = None) -> Contributions:
-        """What every column, or every token of a text, contributed to the output of `task`, for rows that have an input."""
+        """What every column, or every word of a text, contributed to the output of `task`, for rows that have an input."""
         name, encoded = self._encode(frame, table)
         known = list(self.config.tasks_of(name))
         if task not in known:
@@ -121,10 +122,11 @@ class Predictor:
         return self._explained(name, encoded).contributions(task, np.flatnonzero(encoded.usable))
 
     def _explained(self, table: str, encoded: EncodedTable) -> Explained:
-        from .explaining.contributions import Explained
+        from .explaining.explained import Explained
 
         data, size = Data(self.parts, {table: encoded}), self.config.train.batch_size
-        return Explained(self.model, data, table, self.columns[table]["inputs"], self.place.device, size)
+        columns = self.columns[table]["inputs"]
+        return Explained(self.model, data, table, columns, self.place.device, size, self.place.tokens)
 
     def context(self, cells: pd.DataFrame, table: str) -> pd.DataFrame | None:
         """The rows of `cells` that rows behind them may see; None where every row is predicted by itself alone."""

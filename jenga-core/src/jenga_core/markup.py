@@ -85,6 +85,13 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { text-align: right; padding: .3rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th[scope=row], thead th:first-child, .text td { text-align: left; } .text td { white-space: normal; }
 .best { color: var(--mark); font-weight: 600; background: var(--tint); border-radius: .25rem; padding: 0 .3rem; }
+.passage { white-space: pre-wrap; unicode-bidi: isolate; } .passage b { color: var(--soft); font-weight: 600; }
+mark { color: inherit; background: none; border-radius: .15rem; padding: 0 .08em; }
+.up { border-bottom: 2px solid #2166ac; } .down { border-bottom: 2px dashed #b35806; }
+.up.level-1 { background: rgb(33 102 172 / .10); } .up.level-2 { background: rgb(33 102 172 / .25); }
+.up.level-3 { background: rgb(33 102 172 / .40); } .up.level-4 { background: rgb(33 102 172 / .55); }
+.down.level-1 { background: rgb(230 126 34 / .12); } .down.level-2 { background: rgb(230 126 34 / .30); }
+.down.level-3 { background: rgb(230 126 34 / .48); } .down.level-4 { background: rgb(230 126 34 / .66); }
 details { margin: .4rem 0; } summary { cursor: pointer; color: var(--soft); }
 pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem;
   font-size: .85rem; }

@@ -154,13 +154,11 @@ def spread(score: Score) -> str:
 
 def _figure(figure: Figure, of: str) -> Html:
     header, rows = figure.table()
-    image = element(
-        "img", src=picture(figure), alt=f"{figure.title}, {of}. {figure.note} The numbers are in the table below."
-    )
+    told = f"{figure.title}, {of}. {figure.note} The numbers are in the table below."
     return element(
         "figure",
         element("h3", figure.title),
-        image,
+        figure.markup() or element("img", src=picture(figure), alt=told),
         element("figcaption", figure.note),
         element("details", element("summary", "Numbers"), table(header, rows, row_headers=False)),
     )

@@ -85,6 +85,11 @@ class Categories:
         """How many codes there are."""
         return FIRST + len(self.names)
 
+    @property
+    def usual(self) -> int:
+        """The code of the most frequent name."""
+        return FIRST if self.names else MISSING
+
     def encode(self, cells: pd.Series) -> Array:
         """int64 codes [N]."""
         codes, values = read.names(cells)
@@ -108,17 +113,29 @@ class Hashed:
     buckets: int
     filled: tuple[int, ...]
     distinct: int
+    fullest: int | None
 
     @classmethod
     def fit(cls, cells: pd.Series, config: TableConfig) -> Hashed:
-        values = {value for value in read.names(cells)[1] if value is not None}
-        filled = {bucket(value, config.buckets) for value in values}
-        return cls(str(cells.name), config.buckets, tuple(sorted(filled)), len(values))
+        codes, names = read.names(cells)
+        rows: dict[int, int] = {}
+        for name, count in zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True):
+            if name is not None:
+                place = bucket(name, config.buckets)
+                rows[place] = rows.get(place, 0) + count
+        fullest = max(sorted(rows), key=rows.__getitem__, default=None)
+        distinct = len({name for name in names if name is not None})
+        return cls(str(cells.name), config.buckets, tuple(sorted(rows)), distinct, fullest)
 
     @property
     def size(self) -> int:
         """How many codes there are."""
         return FIRST + len(self.filled)
+
+    @property
+    def usual(self) -> int:
+        """The code of the bucket with most rows."""
+        return MISSING if self.fullest is None else FIRST + self.filled.index(self.fullest)
 
     def encode(self, cells: pd.Series) -> Array:
         """int64 codes [N]."""
@@ -134,6 +151,7 @@ class Hashed:
             "buckets": self.buckets,
             "filled": list(self.filled),
             "distinct": self.distinct,
+            "fullest": self.fullest,
         }
 
 
@@ -150,7 +168,8 @@ def read_column(state: Mapping[str, Any]) -> Column:
     if state["kind"] == "categories":
         return Categories(state["name"], tuple(state["names"]))
     if state["kind"] == "hashed":
-        return Hashed(state["name"], state["buckets"], tuple(state["filled"]), state["distinct"])
+        filled = tuple(state["filled"])
+        return Hashed(state["name"], state["buckets"], filled, state["distinct"], state["fullest"])
     if state["kind"] == "dates":
         return Dates.read(state)
     return Numbers(state["name"], state["median"], read_scale(state["scale"]), state["indicator"])

@@ -104,12 +104,19 @@ class TableProcessor(Processor):
         """Every number at its training median, none missing, a time at the middle of the day's and the week's circle, and
         every category in the bucket of unseen ones.
         """
+        return self._everywhere(data, [UNSEEN] * len(self.categories))
+
+    def typical(self, data: Mapping[str, Tensor]) -> Reference:
+        """As `reference`, with every category at the most frequent of training rows."""
+        return self._everywhere(data, [column.usual for column in self.categories])
+
+    def _everywhere(self, data: Mapping[str, Tensor], codes: list[int]) -> Reference:
         indicators = [column.name for column in self.numbers if column.indicator]
         of_numbers, of_dates = [c.middle for c in self.numbers], [c.middle for c in self.dates]
         numbers = torch.tensor(np.concatenate([*of_numbers, np.zeros(len(indicators)), *of_dates]))
         given = {
             "numbers": numbers.to(data["numbers"]).expand_as(data["numbers"]),
-            "categories": torch.full_like(data["categories"], UNSEEN),
+            "categories": data["categories"].new_tensor(codes).expand_as(data["categories"]),
         }
         names = [column.name for column in self.numbers] + indicators
         names += [column.name for column in self.dates for _ in column.names]

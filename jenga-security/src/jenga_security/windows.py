@@ -103,7 +103,14 @@ class WindowProcessor(Processor):
 
     def reference(self, data: Mapping[str, Tensor]) -> Reference:
         """As security/table's, at every step of the window; padding stays as it is."""
-        found, mask = self.table.reference(data), data["mask"].unsqueeze(-1)
+        return self._at_steps(self.table.reference(data), data)
+
+    def typical(self, data: Mapping[str, Tensor]) -> Reference:
+        return self._at_steps(self.table.typical(data), data)
+
+    @staticmethod
+    def _at_steps(found: Reference, data: Mapping[str, Tensor]) -> Reference:
+        mask = data["mask"].unsqueeze(-1)
         return replace(found, data={name: t.where(mask, data[name]) for name, t in found.data.items()})
 
     def counts(self, encoded: Encoded, rows: Array) -> dict[str, int]:

@@ -44,6 +44,7 @@ class Conv(nn.Module, Backbone):
         self.out_dim = config.width
         self.embedding = nn.Embedding(int(facts["vocabulary"]), config.width)
         nn.init.normal_(self.embedding.weight, std=config.width**-0.5)
+        nn.init.zeros_(self.embedding.weight[int(facts["pad"])])  # never trained: what explanations start from
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             Block(config.width, config.kernel, 2**at, config.dropout) for at in range(config.depth)

@@ -12,12 +12,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged
+from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged, Reference
 from jenga_core.errors import DataError, UserError
 
 from .cells import kept, texts_of_columns
 from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
 from .places import whole_letters
+from .readable import whole_words
 from .rows import Template, assemble
 from .tfidf import TfIdf
 
@@ -36,6 +37,7 @@ class TokensProcessor(Processor):
     columns: tuple[str, ...] = ()  # those it was fitted on: tasks find the column of a text by its name
     pad = 0
     unknown: int | None = None
+    mask: int | None = None
     keeps_texts = True  # in what it encodes, for baselines that read words
     _tfidf = TfIdf()
 
@@ -45,20 +47,21 @@ class TokensProcessor(Processor):
         self._tfidf = TfIdf(texts)
 
     @abstractmethod
-    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
-        """(tokenizer, id of padding, id of unknown tokens) from the training rows' texts by column."""
+    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None, int | None]:
+        """(tokenizer, ids of padding, of unknown tokens, of a mask that the encoder was trained with) for these texts."""
 
     def state(self) -> dict[str, Any]:
-        return {"tokenizer": self.tokenizer.to_str(), "pad": self.pad, "unknown": self.unknown}
+        ids = {"pad": self.pad, "unknown": self.unknown, "mask": self.mask}
+        return {"tokenizer": self.tokenizer.to_str(), **ids}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._keep(Tokenizer.from_str(state["tokenizer"]), state["pad"], state["unknown"])
+        self._keep(Tokenizer.from_str(state["tokenizer"]), state["pad"], state["unknown"], state["mask"])
 
-    def _keep(self, tokenizer: Any, pad: int | None, unknown: int | None) -> None:
+    def _keep(self, tokenizer: Any, pad: int | None, unknown: int | None, mask: int | None) -> None:
         """Checkpoints come with settings of their own for cutting and padding: here both are done by rows."""
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        self.tokenizer, self.pad, self.unknown = tokenizer, pad or 0, unknown
+        self.tokenizer, self.pad, self.unknown, self.mask = tokenizer, pad or 0, unknown, mask
         self.template = Template.of(tokenizer)
 
     def facts(self) -> Mapping[str, Any]:
@@ -112,6 +115,24 @@ class TokensProcessor(Processor):
             made["lead"] = np.asarray(encoded.columns["lead"])[rows]
         return {name: torch.from_numpy(array) for name, array in made.items()}
 
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """A mask in the place of every token of a text; of padding where no mask was ever trained. Special tokens stay.
+
+        A pretrained encoder knows its mask as "some word". In new weights nothing is trained on a mask, and the embedding
+        of padding is zero, the reference of Sundararajan et al. for texts.
+        """
+        ids = data["ids"]
+        stay = torch.tensor(self.template.ids, dtype=ids.dtype, device=ids.device)
+        nothing = ids.new_tensor(self.pad if self.mask is None else self.mask)
+        return Reference({"ids": torch.where(data["mask"] & ~torch.isin(ids, stay), nothing, ids)})
+
+    def shown(self, encoded: Encoded, rows: Array) -> Ragged:
+        """The words that the tokens are pieces of."""
+        assert encoded.spans is not None
+        spans = encoded.spans.take(rows)
+        texts = [value for name, value in encoded.columns.items() if name.startswith("text ")]
+        return whole_words(spans, [np.asarray(column)[rows].tolist() for column in texts])
+
     def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
         """Rows that were cut, with the share of all tokens that this lost, and rows with unknown tokens."""
         ids, cut = encoded.columns["ids"], np.asarray(encoded.columns["cut"])[rows]
@@ -132,9 +153,10 @@ class TokenizerProcessor(TokensProcessor):
 
     def __init__(self, config: TokenizerConfig, backbone_config: Any = None) -> None:
         self.config = config
+        self.pretrained = getattr(backbone_config, "checkpoint", None) is not None
         self.checkpoint = config.checkpoint or getattr(backbone_config, "checkpoint", None)
 
-    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
+    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None, int | None]:
         if self.checkpoint is None:
             raise UserError(
                 "text/tokenizer needs to know which tokenizer: neither it nor its backbone names a checkpoint",
@@ -143,7 +165,8 @@ class TokenizerProcessor(TokensProcessor):
         from .checkpoints import load_tokenizer
 
         found = load_tokenizer(self.checkpoint)
-        return Tokenizer.from_str(found.backend_tokenizer.to_str()), found.pad_token_id, found.unk_token_id
+        made = Tokenizer.from_str(found.backend_tokenizer.to_str())
+        return made, found.pad_token_id, found.unk_token_id, found.mask_token_id if self.pretrained else None
 
 
 class TrainBpeProcessor(TokensProcessor):
@@ -154,10 +177,10 @@ class TrainBpeProcessor(TokensProcessor):
     def __init__(self, config: TrainBpeConfig, backbone_config: Any = None) -> None:
         self.config = config
 
-    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
+    def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None, int | None]:
         from .bpe import PAD, train
 
         if not any(any(column) for column in texts):
             raise DataError(f"there is no text in the {len(texts[0]):,} training rows")
         tokenizer = train((text for column in texts for text in column), self.config)
-        return tokenizer, tokenizer.token_to_id(PAD), None
+        return tokenizer, tokenizer.token_to_id(PAD), None, None

@@ -39,6 +39,10 @@ class Template:
             (types[of_a[0]], types[of_b[0]]),
         )
 
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return (*self.before, *self.between, *self.after)
+
     def specials(self, columns: int) -> int:
         return len(self.before) + (columns - 1) * len(self.between) + len(self.after)
 

@@ -25,11 +25,14 @@ PASS, REVIEW, FAIL = "PASS", "REVIEW", "FAIL"
 
 
 class ScoringTask(Task):
-    """Target `y` float32 [N, outputs], 0 or 1, NaN where a head or an output has no label; output `probability` [B, outputs].
+    """Target `y` float32 [N, outputs], 0 or 1, NaN where a head or an output has no label; outputs `probability` [B, outputs]
+    and `score` [B], the final score, which reasons explain.
 
     The loss of a row is, over the heads with labels, weight x mean cross-entropy of the labelled outputs; the count is
     the sum of those weights, so that what is learned from is a weighted mean. A head without labels gets no gradient.
     """
+
+    explains = "score"
 
     def __init__(self, config: ScoringConfig) -> None:
         self.config = config
@@ -75,7 +78,9 @@ class ScoringTask(Task):
         return functional.binary_cross_entropy_with_logits(logits, target["y"], target["weight"], reduction="sum")
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
-        return {"probability": torch.sigmoid(super().predict(model, batch, name)["logits"].float())}
+        probability = torch.sigmoid(super().predict(model, batch, name)["logits"].float())
+        heads = [probability[:, part].mean(dim=1) for _, part in parts(self.config)]
+        return {"probability": probability, "score": torch.stack(heads).mean(dim=0)}
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """Per head ``HEAD.score`` (the mean probability of its outputs), ``HEAD.verdict``, ``HEAD.p(OUTPUT)``; then final.score,
@@ -134,6 +139,14 @@ class ScoringMetrics(Metrics):
         for name, part in [("", slice(None)), *((f"{n}.", p) for n, p in parts(self.config))]:
             found[f"{name}f1"], found[f"{name}accuracy"] = judged(probability[:, part], y[:, part])
         return found
+
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """The highest and the lowest final score, and the row whose answers are furthest from its labels."""
+        probability, y = np.asarray(output["probability"]), np.asarray(target["y"])
+        score, known = np.asarray(output["score"]), ~np.isnan(y)
+        apart = (np.abs(probability - np.nan_to_num(y)) * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        orders = {"highest score": -score, "lowest score": score, "furthest from its labels": -apart}
+        return {what: np.argsort(order, kind="stable")[:1] for what, order in orders.items()}
 
     def figures(self, output: Columns, target: Columns) -> list[Figure]:
         """Every output in a row of its own."""

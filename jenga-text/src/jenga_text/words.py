@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged
+from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged, Reference
 from jenga_core.errors import DataError
 
 from .cells import kept, texts_of_columns
@@ -129,6 +129,10 @@ class WordsProcessor(Processor):
         if purpose == "train" and self.config.word_dropout:
             padded[:, :, 0][rng.random(mask.shape) < self.config.word_dropout] = RARE
         return {"features": torch.from_numpy(padded), "mask": torch.from_numpy(mask)}
+
+    def reference(self, data: Mapping[str, Tensor]) -> Reference:
+        """Words that are rare in all they have: what training rows with `word_dropout` or rare words have shown."""
+        return Reference({"features": torch.full_like(data["features"], RARE)})
 
     def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
         features = encoded.columns["features"]

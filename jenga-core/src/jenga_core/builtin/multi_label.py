@@ -29,6 +29,8 @@ class MultiLabelTask(Task):
     Thresholds are set on validation rows, label by label, unless the options give a number.
     """
 
+    explains = "probability"
+
     def __init__(self, config: MultiLabelConfig) -> None:
         self.config = config
         self.names: list[str] = list(config.targets or config.classes or ())

@@ -52,6 +52,14 @@ class MultiLabelMetrics(Metrics):
         }
         return {name: found[name] for name in _DIRECTIONS}
 
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        """The rows with the surest label, and those whose surest label is known to be wrong."""
+        probability, y = np.asarray(output["probability"]), np.asarray(target["y"])
+        best = probability.argmax(axis=1)[:, None]
+        wrong = (np.take_along_axis(np.asarray(target["known"]).astype(bool) & (y == 0), best, axis=1))[:, 0]
+        order = np.argsort(-probability.max(axis=1), kind="stable")
+        return {"surest label": order[:2], "surest label is wrong": order[wrong[order]][:1]}
+
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else math.nan

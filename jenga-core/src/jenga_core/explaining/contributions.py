@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..contracts import Array, Batch, Encoded, Reference
-from ..data import Data
-from ..errors import UserError
-from ..model import Model
-from .gradients import Attributions, attribute
+from ..contracts import Array, Batch, Ragged, Reference
+from .gradients import Attributions
+from .occlusion import Occluded
 
-NODES = (16, 64, 256)  # points of the integral; rows that a step leaves too inexact are done again with the next
 EXACT = 0.01  # of the sum of a row's absolute contributions: what the contributions may lack
 
 Span = tuple[str, int, int]  # column, start, end in characters
 
 
 @dataclass(frozen=True, slots=True)
+class Method:
+    """How contributions are found. `adds_up`: output = reference + all of them, but for an error of the computation.
+
+    `efforts`: rows that one leaves too inexact are done again with the next. `reference`: what the reference row is called;
+    `says`: how to read what is shown of a row.
+    """
+
+    name: str
+    adds_up: bool
+    efforts: tuple[int, ...]
+    reference: str
+    says: str
+
+
+GRADIENTS = Method(
+    "integrated gradients",
+    True,
+    (16, 64, 256),  # points of the integral
+    "a row that says nothing",
+    "Method: integrated gradients. The contributions add up to the difference; `rest` is all that is not shown and the error "
+    "of the integral.",
+)
+OCCLUSION = Method(
+    "occlusion of columns",
+    False,
+    (1,),
+    "a row that is usual in every column",
+    "Method: occlusion of columns. A bar is what is lost when that cell is replaced by its usual value in training rows: the "
+    "median, or the most frequent name. The bars need not add up.",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Contributions:
-    """Of N rows. `columns`: column -> float64 [N]; of a window, over all its steps. `spans`: of the tokens of each row.
+    """Of N rows. `columns`: column -> float64 [N]; of a window, over all its steps. `spans`: of the words of each row.
 
     `output`, `reference` and `error` float64 [N]: output = reference + all contributions + error.
     `size`: the sum of the absolute contributions.
     """
 
+    method: Method
     output: Array
     reference: Array
     error: Array
@@ -35,13 +66,29 @@ class Contributions:
     spans: list[dict[Span, float]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, rows: int) -> Contributions:
-        return cls(np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows), {}, [{} for _ in range(rows)])
+    def of(cls, method: Method, rows: int) -> Contributions:
+        output, reference, error, size = (np.zeros(rows) for _ in range(4))
+        return cls(method, output, reference, error, size, {}, [{} for _ in range(rows)])
+
+    @classmethod
+    def of_gradients(cls, found: Attributions) -> Contributions:
+        """Of a batch, without names yet: see `name`."""
+        output, base, error, size = (t.cpu().numpy() for t in (found.output, found.reference, found.error, found.size))
+        return cls(GRADIENTS, output, base, error, size, {}, [{} for _ in range(len(output))])
+
+    @classmethod
+    def of_occlusion(cls, found: Occluded) -> Contributions:
+        """`error`: what the columns do together, or what more than one of them says."""
+        falls = np.stack(list(found.falls.values()))
+        error = found.output - found.typical - falls.sum(axis=0)
+        spans: list[dict[Span, float]] = [{} for _ in range(len(error))]
+        return cls(OCCLUSION, found.output, found.typical, error, np.abs(falls).sum(axis=0), found.falls, spans)
 
     @property
     def inexact(self) -> Array:
-        """bool [N]: rows whose contributions do not add up well enough."""
-        found: Array = np.abs(self.error) > EXACT * self.size + 1e-6 * (np.abs(self.output) + np.abs(self.reference))
+        """bool [N]: rows whose contributions do not add up well enough, where they should."""
+        least = EXACT * self.size + 1e-6 * (np.abs(self.output) + np.abs(self.reference))
+        found: Array = (np.abs(self.error) > least) & self.method.adds_up
         return found
 
     def put(self, rows: Array, other: Contributions, of: Array) -> None:
@@ -54,84 +101,32 @@ class Contributions:
         for row, at in zip(rows, of, strict=True):
             self.spans[row] = other.spans[at]
 
+    def name(
+        self, found: Attributions, batch: Batch, name: str, reference: Reference, columns: Sequence[str], shown: Ragged | None
+    ) -> None:  # fmt: skip
+        """Bring the contributions of one input's tensors back to columns and characters. `shown`: of each of its tokens."""
+        here, own = batch.inputs[name].rows.cpu().numpy(), len(batch)
+        for tensor in reference.data:
+            part = found.parts[(name, tensor)].cpu().numpy()
+            if tensor in reference.columns:
+                of_each = part.sum(axis=tuple(range(1, part.ndim - 1)))
+                for column, values in zip(reference.columns[tensor], of_each.T, strict=True):
+                    self.columns.setdefault(column, np.zeros(own))[here] += values
+            elif shown is not None:
+                self._spans(part.sum(axis=tuple(range(2, part.ndim))), here, shown, columns)
+            else:  # the network sees a cell as a whole: a picture, a sound
+                values = part.sum(axis=tuple(range(1, part.ndim)))
+                self.columns.setdefault(whole(name, columns), np.zeros(own))[here] += values
 
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """A model over one table's rows. `columns`: input -> the table's columns that it reads; `size`: rows at once."""
-
-    model: Model
-    data: Data
-    table: str
-    columns: Mapping[str, Sequence[str]]
-    device: object = "cpu"
-    size: int = 128
-
-    def contributions(self, task: str, rows: Array) -> Contributions:
-        """To the output that `Task.explains` names, at table rows `rows` (each has an input).
-
-        Computed in single precision whatever the run's was. UserError where nothing can be explained.
-        """
-        self.model.eval()
-        found, left = Contributions.of(len(rows)), np.arange(len(rows))
-        for nodes in NODES:
-            again = [left[:0]]
-            for at in self._batches(rows, left):
-                batch = self.data.batch(self.table, rows[at], "predict", np.random.default_rng(0)).to(self.device)
-                one = self._of_batch(task, batch, nodes)
-                done = ~one.inexact if nodes != NODES[-1] else np.ones(len(at), dtype=bool)
-                found.put(at[done], one, np.flatnonzero(done))
-                again.append(at[~done])
-            left = np.concatenate(again)
-        return found
-
-    def _batches(self, rows: Array, left: Array) -> Iterator[Array]:
-        """Positions within `rows`, similar lengths together."""
-        lengths = self.data.tables[self.table].lengths()
-        if lengths is not None:
-            left = left[np.argsort(lengths[rows[left]], kind="stable")]
-        return (left[i : i + self.size] for i in range(0, len(left), self.size))
-
-    def _of_batch(self, task: str, batch: Batch, nodes: int) -> Contributions:
-        component, inputs = self.data.parts.tasks[task], self.data.tables[self.table].inputs
-        key = component.explains
-        if key is None:
-            raise UserError(f"task {task!r} does not say which of its outputs is to be explained")
-        given = {name: self.data.parts.processors[name].reference(part.data) for name, part in batch.inputs.items()}
-        references = {name: reference for name, reference in given.items() if reference is not None}
-        if not references:
-            raise UserError(f"no input of {self.table!r} can be explained: {', '.join(given)}")
-        found = attribute(lambda b: component.predict(self.model, b, task)[key].float(), batch, references, nodes=nodes)
-        output, base, error, size = (t.cpu().numpy() for t in (found.output, found.reference, found.error, found.size))
-        one = Contributions(output, base, error, size, {}, [{} for _ in range(len(batch))])
-        for name, reference in references.items():
-            _name(one, found, name, reference, batch, inputs[name], self.columns[name])
-        return one
+    def _spans(self, part: Array, here: Array, shown: Ragged, columns: Sequence[str]) -> None:
+        """`part` [n, T] by token; tokens of no cell (column -1), such as separators, are left out."""
+        row, token, places = shown.flat(np.arange(len(here)))
+        inside = (token < part.shape[1]) & (places[:, 0] >= 0)
+        for at, t, (column, start, end) in zip(row[inside], token[inside], places[inside].tolist(), strict=True):
+            spans, key = self.spans[here[at]], (columns[column], start, end)
+            spans[key] = spans.get(key, 0.0) + float(part[at, t])
 
 
-def _name(
-    one: Contributions, found: Attributions, name: str, reference: Reference, batch: Batch, encoded: Encoded,
-    columns: Sequence[str],
-) -> None:  # fmt: skip
-    """Bring the contributions of one input's tensors back to columns and characters."""
-    here = batch.inputs[name].rows.cpu().numpy()
-    for tensor in reference.data:
-        part = found.parts[(name, tensor)].cpu().numpy()
-        if tensor in reference.columns:
-            of_each = part.sum(axis=tuple(range(1, part.ndim - 1)))
-            for column, values in zip(reference.columns[tensor], of_each.T, strict=True):
-                one.columns.setdefault(column, np.zeros(len(batch)))[here] += values
-        elif encoded.spans is not None:
-            _spans(one, part.sum(axis=tuple(range(2, part.ndim))), here, batch.rows, encoded, columns)
-        else:  # the network sees a cell as a whole: a picture, a sound
-            column = columns[0] if len(columns) == 1 else name
-            one.columns.setdefault(column, np.zeros(len(batch)))[here] += part.sum(axis=tuple(range(1, part.ndim)))
-
-
-def _spans(one: Contributions, part: Array, here: Array, rows: Array, encoded: Encoded, columns: Sequence[str]) -> None:
-    """`part` [n, T] by token; tokens of no cell (column -1), such as separators, are left out."""
-    assert encoded.spans is not None
-    row, token, places = encoded.spans.flat(rows[here])
-    inside = (token < part.shape[1]) & (places[:, 0] >= 0)
-    for at, t, (column, start, end) in zip(row[inside], token[inside], places[inside].tolist(), strict=True):
-        spans, key = one.spans[here[at]], (columns[column], start, end)
-        spans[key] = spans.get(key, 0.0) + float(part[at, t])
+def whole(name: str, columns: Sequence[str]) -> str:
+    """What an input is called that no one entry can be named of: its only column, or the input."""
+    return columns[0] if len(columns) == 1 else name

@@ -10,11 +10,14 @@ import pandas as pd
 
 from ..contracts import Array
 from ..figures import Figure, Ranked, short
+from ..passages import Passage, Piece, stretch
 from .contributions import Contributions
 from .importance import REPEATS, Worth
-from .reasons import listed
+from .reasons import of_columns, text_of
 
 SHOWN = 8  # contributions of an example; the others are one bar
+LONG = 1_200  # characters of a text that are shown
+PIECE = 120  # characters of a word, or of what lies between two
 
 
 def of_worth(worth: Worth) -> Figure:
@@ -33,19 +36,57 @@ def of_rows(
 ) -> list[Figure]:
     """A figure per row. `what` each is an example of; `where` a row lies; `output`: the name of what is explained."""
     figures: list[Figure] = []
-    for at, line in enumerate(listed(found, rows, frame, SHOWN)):
-        values = [reason["contribution"] for reason in line]
-        rest = float(found.output[at] - found.reference[at] - sum(values))
-        names = [_name(reason) for reason in line]
-        note = (
-            f"The row's {output} is {found.output[at]:.4g}; a row that says nothing has {found.reference[at]:.4g}. The bars "
-            "add up to the difference; `rest` is all other columns and the error of the integral."
-        )
-        title = f"{what[at].capitalize()}: {where(int(rows[at]))}"
-        figures.append(
-            Ranked(title, f"contribution to {output}", [*names, "rest"], np.array([*values, rest]), note=note)
-        )
+    method = found.method
+    for at, row in enumerate(rows.tolist()):
+        title = f"{what[at].capitalize()}: {where(row)}"
+        said = f"The row's {output} is {found.output[at]:.4g}; {method.reference} has {found.reference[at]:.4g}. "
+        form = _passage if found.spans[at] else _bars
+        figures.append(form(found, at, row, frame, title, f"contribution to {output}", said + method.says))
     return figures
+
+
+def _bars(
+    found: Contributions, at: int, row: int, frame: pd.DataFrame, title: str, unit: str, note: str
+) -> Ranked:  # fmt: skip
+    line = _largest(found, at, row, frame)
+    names, values = [_name(reason) for reason in line], [reason["contribution"] for reason in line]
+    if found.method.adds_up:
+        names, values = [*names, "rest"], [*values, float(found.output[at] - found.reference[at] - sum(values))]
+    return Ranked(title, unit, names, np.array(values, dtype=np.float64), note=note)
+
+
+def _passage(
+    found: Contributions, at: int, row: int, frame: pd.DataFrame, title: str, unit: str, note: str
+) -> Passage:  # fmt: skip
+    """The texts of the row, each around its largest contribution, and its other cells as numbers."""
+    texts, cut = [], False
+    for name in dict.fromkeys(column for column, _, _ in found.spans[at]):
+        words = sorted((start, end, value) for (n, start, end), value in found.spans[at].items() if n == name)
+        shown, left_out = stretch(_pieces(text_of(frame[name].array[row]), words), LONG)
+        texts.append((name, shown))
+        cut |= left_out
+    others = [(_name(reason), reason["contribution"]) for reason in _largest(found, at, row, frame)]
+    rest = found.output[at] - found.reference[at] - sum(value for _, value in others) - sum(found.spans[at].values())
+    note += " Of a long text the part around its strongest word is shown." * cut
+    return Passage(title, unit, texts, [*others, ("rest", float(rest))], note)
+
+
+def _largest(found: Contributions, at: int, row: int, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of whole cells, the largest contribution first."""
+    every = of_columns(found, at, {name: frame[name].array for name in frame.columns}, row)
+    return sorted(every, key=lambda reason: -abs(reason["contribution"]))[:SHOWN]
+
+
+def _pieces(text: str, words: list[tuple[int, int, float]]) -> list[Piece]:
+    """The text, whole: words and what lies between them, very long pieces cut."""
+    found: list[Piece] = []
+    behind = 0
+    for start, end, value in words:
+        start = max(start, behind)
+        found += [(text[behind:start], None), (text[start:end], value)]
+        behind = max(end, behind)
+    found.append((text[behind:], None))
+    return [(piece if len(piece) <= PIECE else f"{piece[:PIECE]}\u2026", value) for piece, value in found if piece]
 
 
 def _name(reason: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from ..errors import UserError
 from ..evaluation import compute
 from ..model import Model
 from ..scoring import Place, score
-from .contributions import Explained
+from .explained import Explained
 
 ROWS = 2_000  # at most, of a split
 STRETCHES = 20  # of neighbours, evenly over the split: a window finds most of its rows there
@@ -74,7 +74,9 @@ def worth(
     drops: dict[str, dict[str, list[float]]] = {task: {} for task in base}
     rng = np.random.default_rng(seed)
     for name in _largest(
-        names, Explained(model, Data(parts, {table: encoded}), table, columns, place.device, place.batch_size), base
+        names,
+        Explained(model, Data(parts, {table: encoded}), table, columns, place.device, place.batch_size, place.tokens),
+        base,
     ):
         for shuffled in _shuffled(parts, encoded, frame, name, columns, rng):
             for task, (metric, value) in _judged(model, parts, shuffled, place).items():

@@ -15,7 +15,7 @@ from ..figures import Figure
 from ..scoring import Scored
 from ..tables import Table
 from . import figures
-from .contributions import Explained
+from .explained import Explained
 from .importance import worth
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def explained(run: Run, judgements: Sequence[Judgement], scored: Mapping[str, Sc
         rows = frame.iloc[run.tables[name].splits[split]]
         for task, found in worth(run.model, data.parts, name, rows, columns, place, seed=seed).items():
             more.setdefault(task, []).append(figures.of_worth(found))
-        of = Explained(run.model, data, name, columns, place.device, run.config.train.batch_size)
+        of = Explained(run.model, data, name, columns, place.device, run.config.train.batch_size, place.tokens)
         for task in [t for t in run.config.tasks_of(name) if data.parts.tasks[t].explains is not None]:
             try:
                 more.setdefault(task, []).extend(_examples(of, run.tables[name], task, scored[name], split))

@@ -14,7 +14,8 @@ import pandas as pd
 from ..contracts import Array
 from ..data import Data
 from ..errors import UserError
-from .contributions import Contributions, Explained
+from .contributions import Contributions
+from .explained import Explained
 
 COLUMN = "reasons"
 
@@ -51,16 +52,17 @@ def reasons(of: Explained, rows: Array, frame: pd.DataFrame, *, count: int) -> t
 
 def listed(each: Contributions, rows: Array, frame: pd.DataFrame, count: int) -> list[list[dict[str, Any]]]:
     """The `count` largest contributions of each row, largest first; those that are exactly zero are no reasons."""
-    names = list(each.columns)
-    values = np.stack([each.columns[n] for n in names], axis=1) if names else np.zeros((len(rows), 0))
     cells = {name: frame[name].array for name in frame.columns}
     found = []
     for at, row in enumerate(rows):
-        largest = np.argsort(-np.abs(values[at]), kind="stable")[:count]
-        of_columns = [_reason(names[i], values[at, i], cells, row) for i in largest if values[at, i]]
         of_spans = [_span(*span, value, cells, row) for span, value in each.spans[at].items() if value]
-        found.append(sorted(of_columns + of_spans, key=lambda r: -abs(r["contribution"]))[:count])
+        found.append(sorted(of_columns(each, at, cells, row) + of_spans, key=lambda r: -abs(r["contribution"]))[:count])
     return found
+
+
+def of_columns(each: Contributions, at: int, cells: Mapping[str, Any], row: int) -> list[dict[str, Any]]:
+    """Row `at` of the contributions, table row `row`: all that belong to whole cells."""
+    return [_reason(name, values[at], cells, row) for name, values in each.columns.items() if values[at]]
 
 
 def _reason(name: str, value: float, cells: Mapping[str, Any], row: int) -> dict[str, Any]:
@@ -70,9 +72,13 @@ def _reason(name: str, value: float, cells: Mapping[str, Any], row: int) -> dict
 
 
 def _span(name: str, start: int, end: int, value: float, cells: Mapping[str, Any], row: int) -> dict[str, Any]:
-    text = cells[name][row] if name in cells else None
-    part = text[start:end] if isinstance(text, str) else None
+    part = text_of(cells[name][row])[start:end] if name in cells else None
     return {"feature": name, "value": part, "start": start, "end": end, "contribution": float(f"{value:.6g}")}
+
+
+def text_of(cell: Any) -> str:
+    """A cell of a column of text as it is read: bytes are UTF-8, all else is what it is written as."""
+    return cell.decode("utf-8", errors="replace") if isinstance(cell, bytes) else str(cell)
 
 
 def _plain(cell: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from jenga_core.contracts import Columns, Metrics, take
 from jenga_core.figures import Figure
 
 from ..alert_metrics import AlertMetrics
+
+Array = np.ndarray[Any, Any]
+
+HIGHEST = 3  # rows that the report shows with their reasons
 
 
 class KnownMetrics(AlertMetrics):
@@ -22,6 +26,10 @@ class KnownMetrics(AlertMetrics):
 
     def figures(self, output: Columns, target: Columns) -> list[Figure]:
         return super().figures(*_known(output, target))
+
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        rows = np.flatnonzero(np.asarray(target["y"]) >= 0)
+        return {what: rows[places] for what, places in super().examples(*_known(output, target)).items()}
 
 
 class RateMetrics(Metrics):
@@ -34,6 +42,9 @@ class RateMetrics(Metrics):
     def compute(self, output: Columns, target: Columns) -> dict[str, float]:
         flags = np.asarray(output["flag"])
         return {"alert_rate": float(flags.mean()) if len(flags) else math.nan}
+
+    def examples(self, output: Columns, target: Columns) -> Mapping[str, Array]:
+        return {"highest score": np.argsort(-np.asarray(output["score"]), kind="stable")[:HIGHEST]}
 
 
 def _known(output: Columns, target: Columns) -> tuple[Columns, Columns]:

@@ -37,7 +37,11 @@ class Scores:
 
     def apply(self, raw: Array) -> Array:
         """float64 [N] in 0..1 for raw scores [N, M]."""
-        return self.ranks.apply(_together(_logs(raw), self.votes, self.centre, self.spread))
+        return self.ranks.apply(self.together(raw))
+
+    def together(self, raw: Array) -> Array:
+        """float64 [N], before it is ranked: 0 for a row in the middle of the held-out ones, in spreads of those."""
+        return _together(_logs(raw), self.votes, self.centre, self.spread)
 
     def state(self) -> dict[str, Any]:
         return {

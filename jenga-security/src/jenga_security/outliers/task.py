@@ -33,10 +33,13 @@ FITTED_ON = 20_000  # rows at most that a detector's buffers are fitted on
 class UnlabelledTask(Task):
     """Target {"y": int64 [n], 1 = anomaly, 0 = normal, -1 = unknown}; every row is present.
 
-    Outputs {"raw": [B, members], "score": calibrated rank in 0..1, "flag": bool}. The rank is that of the raw score among
-    those of validation rows (`ranks.py`); with `labels: few`, of validation rows not known to be anomalies.
+    Outputs {"raw": [B, members], "unlikeness": the members together, "score": its calibrated rank in 0..1, "flag": bool}. The
+    rank is among validation rows (`ranks.py`); with `labels: few`, among those not known to be anomalies. Unlikeness is what
+    reasons explain: near its ends a rank hardly moves, whatever a column does.
     """
 
+    explains = "unlikeness"
+    explained_by = "occlusion"
     fuse = False  # a detector reads the inputs that fit it, each on its own
     conditioned = False  # and as they are: it is fitted once, before training could move them
 
@@ -107,14 +110,18 @@ class UnlabelledTask(Task):
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         raw = super().predict(model, batch, name)["raw"]
-        score = torch.from_numpy(self._scored(raw.detach().cpu().numpy()))
-        return {"raw": raw, "score": score, "flag": score >= self.alerts.threshold}
+        found = raw.detach().cpu().numpy()
+        score, unlikeness = torch.from_numpy(self._scored(found)), torch.from_numpy(self._unlikeness(found))
+        return {"raw": raw, "unlikeness": unlikeness, "score": score, "flag": score >= self.alerts.threshold}
+
+    def _unlikeness(self, raw: Array) -> Array:
+        """float64 [B], in spreads of held-out rows; before `calibrate` in those of nothing."""
+        return np.log(np.maximum(raw, 1e-30)).mean(axis=1) if self.scores is None else self.scores.together(raw)
 
     def _scored(self, raw: Array) -> Array:
         """float32 [B]; before `calibrate` a stand-in that has no meaning but its order."""
         if self.scores is None:
-            shown = np.log(np.maximum(raw, 1e-30)).mean(axis=1)
-            return np.asarray(1 / (1 + np.exp(-shown)), dtype=np.float32)
+            return np.asarray(1 / (1 + np.exp(-self._unlikeness(raw))), dtype=np.float32)
         return self.scores.apply(raw).astype(np.float32)
 
     @hookimpl

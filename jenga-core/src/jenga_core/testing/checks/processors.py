@@ -95,12 +95,15 @@ class ProcessorChecks(Samples):
         """What explanations start from: shapes and types of `collate`, a name for each entry that has no characters."""
         fitted = fit(self.registry(), processor, self.cells(processor, tmp_path))
         data = fitted.batch(fitted.rows, "predict")
-        found = fitted.processor.reference(data)
-        if found is None:
-            return  # it cannot be explained
-        for name, tensor in found.data.items():
-            assert tensor.shape == data[name].shape, f"tensor {name!r}"
-            assert tensor.dtype == data[name].dtype, f"tensor {name!r}"
-        for name, columns in found.columns.items():
-            assert len(columns) == data[name].shape[-1], f"{name!r} has entries without a column"
-            assert set(columns) <= {str(column) for column in fitted.cells.columns}
+        for found in (fitted.processor.reference(data), fitted.processor.typical(data)):
+            if found is None:
+                continue  # it cannot be explained
+            for name, tensor in found.data.items():
+                assert tensor.shape == data[name].shape, f"tensor {name!r}"
+                assert tensor.dtype == data[name].dtype, f"tensor {name!r}"
+            for name, columns in found.columns.items():
+                assert len(columns) == data[name].shape[-1], f"{name!r} has entries without a column"
+                assert set(columns) <= {str(column) for column in fitted.cells.columns}
+        spans, shown = fitted.encoded.spans, fitted.processor.shown(fitted.encoded, fitted.rows)
+        if spans is not None and shown is not None:
+            assert np.array_equal(shown.starts, spans.take(fitted.rows).starts), "not one stretch for each token"
