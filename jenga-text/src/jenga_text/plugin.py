@@ -1,6 +1,6 @@
 """What jenga-text registers, as the plugin `text`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
+from jenga_core.api import BackboneSpec, ExampleSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
 
 TOKENS = frozenset({"tokens"})
 
@@ -100,5 +100,36 @@ def jenga_register_tasks() -> list[TaskSpec]:
             factory="jenga_text.scoring:ScoringTask",
             config="jenga_text.scoring_config:ScoringConfig",
             summary="Several named heads with named yes-or-no outputs, verdicts and a final score: the QA auditor",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_examples() -> list[ExampleSpec]:
+    return [
+        ExampleSpec(
+            name="sentiment",
+            factory="jenga_text.examples.sentiment:write",
+            summary="Negative, neutral or positive: synthetic messages in Swahili and English",
+        ),
+        ExampleSpec(
+            name="ner",
+            factory="jenga_text.examples.ner:write",
+            summary="People, places, organisations and dates in synthetic Swahili and Kenyan sentences",
+        ),
+        ExampleSpec(
+            name="qa-auditor",
+            factory="jenga_text.examples.qa_auditor:write",
+            summary="Synthetic calls to a help line, scored by 6 heads with 17 outputs: PASS, REVIEW or FAIL",
+        ),
+        ExampleSpec(
+            name="multitask",
+            factory="jenga_text.examples.multitask:write",
+            summary="Threats and names in synthetic reports: two tasks in one model",
+        ),
+        ExampleSpec(
+            name="phishing-email",
+            factory="jenga_text.examples.phishing_email:write",
+            summary="Phishing in synthetic e-mails: subject and body as two columns",
         ),
     ]
