@@ -15,9 +15,9 @@ from torch import Tensor
 from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged
 from jenga_core.errors import DataError, UserError
 
-from .cells import texts_of
 from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
 from .places import whole_letters
+from .redaction import TextReader, counted
 from .rows import Template, assemble
 
 AT_ONCE = 1024  # texts handed to the tokenizer together: bounds memory, feeds all of its threads
@@ -27,7 +27,8 @@ class TokensProcessor(Processor):
     """Encoded columns: `ids` and `types` (Ragged, a token each), `cut` and `lead` int64 [N], `text 0`, ...; `spans` per token.
 
     A row without any text is not present. `lengths` counts special tokens. Collated: `ids`, `mask`, `types` [B, T], and
-    `lead` [B] where rows are not cut.
+    `lead` [B] where rows are not cut. With `redact` the texts are those without personal data, while `spans` are places in
+    the texts as they came.
     """
 
     config: TokensConfig
@@ -38,8 +39,11 @@ class TokensProcessor(Processor):
     _seen: list[list[str]] = []
     _tfidf: Any = None
 
+    def __init__(self, config: Any, backbone_config: Any = None) -> None:
+        self.config, self.reader = config, TextReader(config.redact)
+
     def fit(self, cells: pd.DataFrame) -> None:
-        self._seen, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
+        self._seen, self.columns = self.reader.read(cells).texts, tuple(map(str, cells.columns))
         self._keep(*self._make(self._seen))
 
     @abstractmethod
@@ -47,10 +51,12 @@ class TokensProcessor(Processor):
         """(tokenizer, id of padding, id of unknown tokens) from the training rows' texts by column."""
 
     def state(self) -> dict[str, Any]:
-        return {"tokenizer": self.tokenizer.to_str(), "pad": self.pad, "unknown": self.unknown}
+        own = {"tokenizer": self.tokenizer.to_str(), "pad": self.pad, "unknown": self.unknown}
+        return {**own, **self.reader.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._keep(Tokenizer.from_str(state["tokenizer"]), state["pad"], state["unknown"])
+        self.reader.restore(state)
 
     def _keep(self, tokenizer: Any, pad: int | None, unknown: int | None) -> None:
         """Checkpoints come with settings of their own for cutting and padding: here both are done by rows."""
@@ -68,18 +74,18 @@ class TokensProcessor(Processor):
         }
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
-        texts = texts_of_columns(cells)
-        columns = [self._tokens(column) for column in texts]
+        read = self.reader.read(cells)
+        columns = [self._tokens(column) for column in read.texts]
         rows = assemble(
             [ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length
         )
         present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
-        kept = {f"text {at}": _objects(column) for at, column in enumerate(texts)}
+        kept = {f"text {at}": _objects(column) for at, column in enumerate(read.texts)}
         return Encoded(
-            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead, **kept},
+            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead, **kept, **read.counts()},
             present,
             lengths=rows.ids.lengths(),
-            spans=rows.spans,
+            spans=read.original(rows.spans),
             excluded={"no text": int((~present).sum())} if not present.all() else {},
         )
 
@@ -112,7 +118,7 @@ class TokensProcessor(Processor):
         return {name: torch.from_numpy(array) for name, array in made.items()}
 
     def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
-        """Rows that were cut, with the share of all tokens that this lost, and rows with unknown tokens."""
+        """Rows that were cut, with the share of all tokens that this lost, with unknown tokens, with something redacted."""
         ids, cut = encoded.columns["ids"], np.asarray(encoded.columns["cut"])[rows]
         assert isinstance(ids, Ragged)
         row, _, value = ids.flat(rows)
@@ -120,7 +126,7 @@ class TokensProcessor(Processor):
         found = {f"cut to {self.config.max_length} tokens ({share:.1%} of all tokens lost)": int((cut > 0).sum())}
         if self.unknown is not None:
             found["holds characters that the tokenizer does not know"] = len(np.unique(row[value == self.unknown]))
-        return {reason: n for reason, n in found.items() if n}
+        return {reason: n for reason, n in found.items() if n} | counted(encoded.columns, rows)
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         """TF-IDF, fitted on the training rows the first time it is asked for; None in a model that was loaded."""
@@ -138,7 +144,7 @@ class TokenizerProcessor(TokensProcessor):
     """text/tokenizer: nothing is learned. The files of the tokenizer go into the model folder."""
 
     def __init__(self, config: TokenizerConfig, backbone_config: Any = None) -> None:
-        self.config = config
+        super().__init__(config)
         self.checkpoint = config.checkpoint or getattr(backbone_config, "checkpoint", None)
 
     def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
@@ -158,9 +164,6 @@ class TrainBpeProcessor(TokensProcessor):
 
     config: TrainBpeConfig
 
-    def __init__(self, config: TrainBpeConfig, backbone_config: Any = None) -> None:
-        self.config = config
-
     def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None]:
         from .bpe import PAD, train
 
@@ -168,10 +171,6 @@ class TrainBpeProcessor(TokensProcessor):
             raise DataError(f"there is no text in the {len(texts[0]):,} training rows")
         tokenizer = train((text for column in texts for text in column), self.config)
         return tokenizer, tokenizer.token_to_id(PAD), None
-
-
-def texts_of_columns(cells: pd.DataFrame) -> list[list[str]]:
-    return [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
 
 
 def _objects(texts: list[str]) -> Array:

@@ -16,7 +16,7 @@ from torch import Tensor
 from jenga_core.contracts import Array, Encoded, Processor, Purpose, Ragged
 from jenga_core.errors import DataError
 
-from .cells import texts_of
+from .redaction import TextReader, counted
 from .word_config import WordsConfig
 
 SLOTS = ("word", "shape", *(f"first {n}" for n in range(1, 5)), *(f"last {n}" for n in range(1, 5)))
@@ -43,18 +43,21 @@ def shape(word: str) -> str:
 class WordsProcessor(Processor):
     """Encoded column `features` (Ragged [words, slots], numbers of their values); `spans` per word. No special tokens.
 
+    With `redact` the words are those without personal data, while `spans` are places in the texts as they came.
+
     Collated: `features` int64 [B, T, slots] and `mask` [B, T]. In training a word's own value is taken away now and then
     (`word_dropout`), so that its spelling is learned too.
     """
 
     def __init__(self, config: WordsConfig, backbone_config: Any = None) -> None:
-        self.config = config
+        self.config, self.reader = config, TextReader(config.redact)
         self.columns: tuple[str, ...] = ()
         self.values: list[dict[str, int]] = []
 
     def fit(self, cells: pd.DataFrame) -> None:
         self.columns = tuple(map(str, cells.columns))
-        seen = Counter(word for text in self._texts(cells) for word, _, _ in self._words(text))
+        texts = (text for column in self.reader.read(cells).texts for text in column)
+        seen = Counter(word for text in texts for word, _, _ in self._words(text))
         if not seen:
             raise DataError("there is no word in the training rows", where=f"columns {', '.join(self.columns)}")
         counts: list[Counter[str]] = [Counter() for _ in SLOTS]
@@ -73,10 +76,11 @@ class WordsProcessor(Processor):
         ]
 
     def state(self) -> dict[str, Any]:
-        return {"values": [list(found) for found in self.values]}
+        return {"values": [list(found) for found in self.values], **self.reader.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._number([list(found) for found in state["values"]])
+        self.reader.restore(state)
 
     def facts(self) -> Mapping[str, Any]:
         return {"vocabulary": 1 + sum(map(len, self.values)), "slots": len(SLOTS)}
@@ -86,8 +90,8 @@ class WordsProcessor(Processor):
         features: list[list[int]] = []
         spans: list[tuple[int, int, int]] = []
         lengths = np.zeros(len(cells), dtype=np.int64)
-        every = [texts_of(cells.iloc[:, at], str(cells.columns[at])) for at in range(cells.shape[1])]
-        for row, texts in enumerate(zip(*every, strict=True)):
+        read = self.reader.read(cells)
+        for row, texts in enumerate(zip(*read.texts, strict=True)):
             before = len(features)
             for column, text in enumerate(texts):
                 for word, start, end in self._words(text):
@@ -101,16 +105,12 @@ class WordsProcessor(Processor):
         starts = np.concatenate([[0], np.cumsum(lengths)])
         present = lengths > 0
         return Encoded(
-            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts)},
+            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts), **read.counts()},
             present,
             lengths=lengths,
-            spans=Ragged(np.array(spans, np.int32).reshape(-1, 3), starts),
+            spans=read.original(Ragged(np.array(spans, np.int32).reshape(-1, 3), starts)),
             excluded={"no text": int((~present).sum())} if not present.all() else {},
         )
-
-    def _texts(self, cells: pd.DataFrame) -> Iterator[str]:
-        for at in range(cells.shape[1]):
-            yield from texts_of(cells.iloc[:, at], str(cells.columns[at]))
 
     def _words(self, text: str) -> Iterator[tuple[str, int, int]]:
         for found in WORD.finditer(text):
@@ -132,4 +132,5 @@ class WordsProcessor(Processor):
         assert isinstance(features, Ragged)
         row, _, value = features.flat(rows)
         rare = np.bincount(row[value[:, 0] == RARE], minlength=len(rows)) > features.lengths(rows) / 2
-        return {"more than half of the words are rare or new": int(rare.sum())} if rare.any() else {}
+        found = {"more than half of the words are rare or new": int(rare.sum())} if rare.any() else {}
+        return found | counted(encoded.columns, rows)

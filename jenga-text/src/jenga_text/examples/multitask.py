@@ -6,10 +6,10 @@ from pathlib import Path
 from random import Random
 
 from .ner import marked
-from .phrases import ENTITIES, choose, render
+from .phrases import ENTITIES, Choice, phrases, render
 from .writing import SWAP, Rows, without, write_template
 
-ROWS, NEW_ROWS = 4000, 200
+ROWS, NEW_ROWS = 3000, 200
 WRONG = 0.05  # share of the labels of a report that are wrong
 UNKNOWN = 0.2  # share of the reports that nobody labelled for a task
 
@@ -40,7 +40,7 @@ hooks:
   - {kind: core/gradient-statistics, every: 20}   # do the tasks agree? The report shows it.
 
 train:
-  epochs: 5
+  epochs: 4
   batch_size: 16
   learning_rate: 4.0e-3
   schedule: cosine
@@ -50,10 +50,10 @@ train:
 README = """\
 # Two tasks in one model: threats and names
 
-`reports.jsonl` holds {rows:,} **synthetic** reports of one or two sentences made by a seeded generator (seed {seed}). People,
-organisations and events are invented, and a score on them says nothing about real texts. Words of violence occur in harmless reports
-too (football, films, trials that are over), some threats are worded softly, 5 % of the labels are wrong on purpose, and a fifth of
-the reports is labelled for one of the tasks only: such a row trains the task whose label it has.
+`reports.jsonl` holds {rows:,} **synthetic** reports of one or two sentences made by a seeded generator (seed {seed}).
+People, organisations and events are invented, and a score on them says nothing about real texts. Words of violence occur in
+harmless reports too (football, films, trials that are over), some threats are worded softly, 5 % of the labels are wrong on
+purpose, and a fifth of the reports is labelled for one of the tasks only: such a row trains the task whose label it has.
 
 | column | what |
 | --- | --- |
@@ -71,32 +71,13 @@ the reports is labelled for one of the tasks only: such a row trains the task wh
 `names.entities`, a list of {{start, end, label, score, text}}. `jenga compare` trains each task alone and both together: is
 sharing worth it? The report is `run/report.html`.
 
-Tables of their own for each task do as well: name them under `data:`, and give inputs and tasks their `data:`; both inputs may
-name the same backbone.
+Tables of their own for each task do as well: name them under `data:`, and give inputs and tasks their `data:`; both inputs
+may name the same backbone.
 
 """
 
-PATTERNS = {
-    "Threat": (
-        "{group} wanapanga kushambulia {LOC} {DATE}.", "{group} is reportedly planning an attack on {ORG} in {LOC}.", "{PER} alitishia kuchoma {ORG}.",
-        "Reports of {group} gathering near {LOC} are causing alarm.", "Ujumbe unaosambazwa unawataka vijana wa {LOC} kubeba silaha {DATE}.",
-        "{PER} posted that {ORG} will pay for this on {DATE}.", "Silaha zimefichwa {LOC}, kulingana na {PER}.", "Watu wa {LOC} wameambiwa wahame kabla ya {DATE}.",
-        "{group} walionekana {LOC} usiku.", "A caller who gave his name as {PER} said {ORG} should not open on {DATE}.", "{group} wameiba mifugo {LOC} {DATE}.",
-        "Hawatarudi nyumbani, {PER} aliwaambia wafanyakazi wa {ORG}.", "Tukutane {LOC} {DATE}, na msije mikono mitupu, {PER} aliandika.",
-    ),
-    "Non-Threat": (
-        "{PER} aliongoza mazungumzo ya amani {LOC} {DATE}.", "{ORG} is reportedly planning a new branch in {LOC}.", "{ORG} walishambulia lango la {ORG} lakini wakapoteza.",
-        "Crowds gathering near {LOC} for the concert are causing delays.", "Vijana wa {LOC} walipanda miti {DATE}.", "{PER} posted that {ORG} will pay salaries on {DATE}.",
-        "Silaha za zamani zinaonyeshwa makumbusho ya {LOC}, alisema {PER}.", "Watu wa {LOC} wameambiwa wachemshe maji hadi {DATE}.", "The trial of {group} ended in {LOC} on {DATE}.",
-        "A caller who gave her name as {PER} asked when {ORG} will open.", "Wizi wa mifugo umepungua {LOC} tangu {DATE}.", "Watarudi nyumbani {DATE}, {PER} aliwaambia wafanyakazi wa {ORG}.",
-        "Tukutane {LOC} {DATE}, na msije mikono mitupu: ni harusi ya {PER}.", "A film about {group} opens in {LOC}.",
-    ),
-}  # fmt: skip
-AROUND = ("Taarifa kutoka {LOC}.", "{PER} aliripoti hayo {DATE}.", "Tunafuatilia.", "More to follow.", "{ORG} haijatoa taarifa.", "Police in {LOC} are aware.")
-SLOTS = {
-    **ENTITIES,
-    "group": ("majambazi", "watu wasiojulikana", "armed men", "a gang", "wezi wa mifugo", "youths with machetes", "genge la vijana", "a group of men"),
-}  # fmt: skip
+PHRASES = phrases("multitask")
+SLOTS: dict[str, Choice] = {**ENTITIES, **PHRASES}
 
 
 def reports(rows: int, seed: int) -> Rows:
@@ -107,9 +88,11 @@ def reports(rows: int, seed: int) -> Rows:
 
 def _report(rng: Random) -> dict[str, object]:
     label, other = rng.choice([("Threat", "Non-Threat"), ("Non-Threat", "Threat")])
-    pattern = choose(PATTERNS[label], rng)
+    pattern = rng.choice(PHRASES[label])
     if rng.random() < 0.5:
-        pattern = rng.choice(["{0} {1}", "{1} {0}"]).replace("{0}", pattern).replace("{1}", choose(AROUND, rng))
+        pattern = (
+            rng.choice(["{0} {1}", "{1} {0}"]).replace("{0}", pattern).replace("{1}", rng.choice(PHRASES["around"]))
+        )
     text, entities = render(pattern, rng, SLOTS, typos=0.08)
     if rng.random() < 0.1:
         text = text.lower()

@@ -43,9 +43,10 @@ train:
 README = """\
 # Phishing e-mails
 
-`emails.csv` holds {rows:,} **synthetic** e-mails in English and Swahili, made by a seeded generator (seed {seed}). Nobody sent them; the
-senders and addresses are invented, and a score on them says nothing about real mail. About a third is phishing. Honest mail has links,
-deadlines and amounts too, careful phishing has none of the usual words, and 3 % of the labels are wrong on purpose.
+`emails.csv` holds {rows:,} **synthetic** e-mails in English and Swahili, made by a seeded generator (seed {seed}). Nobody
+sent them; the senders and addresses are invented, and a score on them says nothing about real mail. About a third is
+phishing. Honest mail has links, deadlines and amounts too, careful phishing has none of the usual words, and 3 % of the
+labels are wrong on purpose.
 
 | column | what |
 | --- | --- |
@@ -58,8 +59,8 @@ deadlines and amounts too, careful phishing has none of the usual words, and 3 %
     jenga evaluate run
     jenga predict run new_emails.csv --output scored.csv
 
-`new_emails.csv` holds e-mails without labels. `scored.csv` is the same rows with `phishing.label` and the probability of each label,
-`phishing.p(phishing)` and `phishing.p(legitimate)`. The report is `run/report.html`.
+`new_emails.csv` holds e-mails without labels. `scored.csv` is the same rows with `phishing.label` and the probability of
+each label, `phishing.p(phishing)` and `phishing.p(legitimate)`. The report is `run/report.html`.
 
 """
 

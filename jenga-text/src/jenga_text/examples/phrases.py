@@ -1,5 +1,7 @@
 """What the templates share: invented people and organisations, places, dates, and sentences made from patterns.
 
+Names and patterns are in the folder `texts`, beside this module.
+
 All randomness comes from the `random.Random` that is handed in, so the same seed gives the same texts.
 """
 
@@ -7,61 +9,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-Entity: TypeAlias = "dict[str, int | str]"  # start, end, label
+Entity: TypeAlias = "dict[str, Any]"  # start, end, label
 Choice: TypeAlias = "Sequence[str] | Callable[[Random], str]"
 
-GIVEN = (
-    "Wanjiku Achieng Otieno Kamau Njeri Mwangi Akinyi Kiptoo Chebet Mutua Mwende Amina Hassan Fatuma Juma Baraka Neema Zawadi "
-    "Omondi Atieno Wafula Nekesa Barasa Halima Salim Rehema Kiprono Jerono Muthoni Nyambura Karanja Wambui John Mary Peter Grace "
-    "Faith Brian Kevin Esther James Mercy Daniel Ruth Samuel Joyce Ali Zainab Yusuf Mariam Moraa Nyaboke Kerubo Lokwang Ekai"
-).split()
-FAMILY = (
-    "Kariuki Odhiambo Kimani Njoroge Onyango Kipchoge Cheruiyot Rotich Koech Musyoka Kilonzo Mutiso Abdi Noor Mohamed Ochieng "
-    "Owino Ouma Simiyu Wekesa Makokha Gitau Macharia Maina Waweru Nyong'o Oluoch Mwakio Mwadime Charo Kazungu Nyamweya Ongeri "
-    "Bosire Lekuton Leshore Ekal Ewoi Nandwa Shikuku Mbugua Kenyatta Moi Jackson Nairobi"
-).split()
-TOWNS = (
-    "Nairobi Mombasa Kisumu Nakuru Eldoret Thika Malindi Kitale Garissa Kakamega Machakos Meru Nyeri Kericho Embu Lamu Voi "
-    "Naivasha Bungoma Busia Isiolo Marsabit Lodwar Wajir Mandera Kilifi Kwale Homa-Bay Migori Kisii Narok Kajiado Nanyuki "
-    "Moshi Arusha Dodoma Kampala Jinja Kigali"
-).split()
-AREAS = (
-    "Kibera Kawangware Westlands Eastleigh Karen Buruburu Kayole Githurai Kasarani Likoni Nyali Bamburi Kondele Manyatta "
-    "Umoja Gikomba Kangemi Rongai Ngong Lang'ata"
-).split()
-SYLLABLES = "ba be ki ko la le ma mu na nga nda nja ndo ni nya o pe ra ri sha ta ti tu wa we ya zi cha mbe mwa ngo".split()
-FIRMS = (
-    "Jua Kali Simba Twiga Tembo Ziwa Mwamba Pwani Savanna Baobab Umoja Uhuru Harambee Mavuno Nuru Upendo Kilele Bahari Lulu"
-).split()
-MONTHS = {
-    "sw": "Januari Februari Machi Aprili Mei Juni Julai Agosti Septemba Oktoba Novemba Desemba".split(),
-    "en": "January February March April May June July August September October November December".split(),
-}
-DAYS = {
-    "sw": "Jumatatu Jumanne Jumatano Alhamisi Ijumaa Jumamosi Jumapili".split(),
-    "en": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
-}
+_SECTION = re.compile(r"\[(.+)\]")
+
+
+@cache
+def phrases(name: str) -> Mapping[str, tuple[str, ...]]:
+    """``texts/NAME.txt``: section -> its phrases, one a line; a line "-" is an empty phrase."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in (Path(__file__).parent / "texts" / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if begun := _SECTION.fullmatch(line):
+            lines = found.setdefault(begun[1], [])
+        elif line:
+            lines.append("" if line == "-" else line)
+    return {section: tuple(each) for section, each in found.items()}
+
+
+def name(rng: Random, kind: str) -> str:
+    return rng.choice(phrases("names")[kind])
 
 
 def person(rng: Random) -> str:
-    """One to three names. Some family names are also places or given names; one in ten is made up, and seen once."""
-    given = rng.choice(GIVEN) if rng.random() < 0.9 else made_up(rng)
-    family = rng.choice(FAMILY) if rng.random() < 0.9 else made_up(rng)
+    """One to three names. Some family names are also places or given names; one in seven is made up, and seen once."""
+    given = name(rng, "given") if rng.random() < 0.85 else made_up(rng)
+    family = name(rng, "family") if rng.random() < 0.85 else made_up(rng)
     title = rng.choice(["", "", "", "", "", "Bi. ", "Bw. ", "Dkt. ", "Mhe. ", "Dr. "])
-    return title + rng.choices([given, family, f"{given} {family}", f"{given} {made_up(rng)} {family}"], [3, 1, 7, 1])[0]
+    return (
+        title + rng.choices([given, family, f"{given} {family}", f"{given} {made_up(rng)} {family}"], [3, 1, 7, 1])[0]
+    )
 
 
 def place(rng: Random) -> str:
     """A town, a part of one, a county, a road or a river; the words around it are the same as for organisations and people."""
-    town = rng.choice(TOWNS) if rng.random() < 0.88 else made_up(rng)
+    town = name(rng, "town") if rng.random() < 0.75 else made_up(rng)
     other = [
-        rng.choice(AREAS),
+        name(rng, "area"),
         f"Kaunti ya {town}",
         f"{town} County",
-        f"Barabara ya {rng.choice(FAMILY)}",
+        f"Barabara ya {name(rng, 'family')}",
         f"Mto {made_up(rng)}",
     ]
     return rng.choices([town, *other], [10, 5, 2, 1, 1, 1])[0]
@@ -69,14 +62,14 @@ def place(rng: Random) -> str:
 
 def organisation(rng: Random) -> str:
     """Companies, schools, banks and clubs, many of them called after a place or a person, some by their letters."""
-    firm, town = rng.choice(FIRMS), rng.choice(TOWNS)
+    firm, town = name(rng, "firm"), name(rng, "town")
     return rng.choice(
         [
             f"Benki ya {firm}",
             f"{firm} Sacco",
             f"Kampuni ya {firm} {made_up(rng)}",
             f"Chuo Kikuu cha {town}",
-            f"Hospitali ya {rng.choice(GIVEN)}",
+            f"Hospitali ya {name(rng, 'given')}",
             f"Shule ya Upili ya {made_up(rng)}",
             f"{town} United",
             f"{firm} Logistics Ltd",
@@ -84,6 +77,8 @@ def organisation(rng: Random) -> str:
             f"Wizara ya {rng.choice(['Afya', 'Elimu', 'Fedha', 'Kilimo', 'Maji'])}",
             "".join(rng.choice("ABCDEGKLMNSTUW") for _ in range(rng.choice([3, 3, 4]))),
             firm,
+            made_up(rng),
+            made_up(rng),
         ]
     )
 
@@ -91,18 +86,22 @@ def organisation(rng: Random) -> str:
 def date(rng: Random) -> str:
     """A day, a month, a year or a part of them, in Swahili or English."""
     language = rng.choice(["sw", "sw", "en"])
-    day, month, weekday = rng.randint(1, 28), rng.choice(MONTHS[language]), rng.choice(DAYS[language])
+    day, month, weekday = rng.randint(1, 28), name(rng, f"month {language}"), name(rng, f"day {language}")
     year = rng.randint(1998, 2027)
-    forms = {
-        "sw": [weekday, f"tarehe {day} {month}", f"{day} {month} {year}", f"mwezi wa {month}", f"mwaka wa {year}", f"{weekday} iliyopita"],
-        "en": [weekday, f"{day} {month}", f"{month} {day}, {year}", f"{month} {year}", str(year), f"last {weekday}"],
-    }  # fmt: skip
-    return rng.choice(forms[language])
+    swahili = [
+        f"tarehe {day} {month}",
+        f"{day} {month} {year}",
+        f"mwezi wa {month}",
+        f"mwaka wa {year}",
+        f"{weekday} iliyopita",
+    ]
+    english = [f"{day} {month}", f"{month} {day}, {year}", f"{month} {year}", str(year), f"last {weekday}"]
+    return rng.choice([weekday, *(swahili if language == "sw" else english)])
 
 
 def made_up(rng: Random) -> str:
     """A name that training rows hardly hold."""
-    return "".join(rng.choice(SYLLABLES) for _ in range(rng.choice([2, 3, 3, 4]))).capitalize()
+    return "".join(name(rng, "syllable") for _ in range(rng.choice([2, 3, 3, 4]))).capitalize()
 
 
 ENTITIES: Mapping[str, Choice] = {"PER": person, "LOC": place, "ORG": organisation, "DATE": date}
@@ -126,7 +125,7 @@ def render(pattern: str, rng: Random, slots: Mapping[str, Choice], *, typos: flo
             text += filled
         else:
             inner, within = render(filled, rng, slots, typos=typos)
-            entities += [_entity(len(text) + int(e["start"]), inner[int(e["start"]) : int(e["end"])], str(e["label"])) for e in within]
+            entities += [_entity(len(text) + e["start"], inner[e["start"] : e["end"]], e["label"]) for e in within]
             text += inner
     return text + mistyped(pattern[at:], rng, typos), entities
 

@@ -48,14 +48,15 @@ train:
 README = """\
 # The QA auditor
 
-`calls.jsonl` holds {rows:,} **synthetic** calls to a help line, in Swahili and English, made by a seeded generator (seed {seed}).
-Nobody made these calls, and a score on them says nothing about real ones. Six heads with 17 outputs judge what the agent did:
+`calls.jsonl` holds {rows:,} **synthetic** calls to a help line, in Swahili and English, made by a seeded generator (seed
+{seed}). Nobody made these calls, and a score on them says nothing about real ones. Six heads with 17 outputs judge what the
+agent did:
 
 {heads}
 
-The weight is a head's factor in the loss. Good and bad agents share phrases, words are written down wrongly, and 3 % of the answers
-are wrong on purpose. In {unheld:.0%} of the calls nobody is put on hold: there the labels of that head are null, which is neither
-learned nor judged.
+The weight is a head's factor in the loss. Good and bad agents share phrases, words are written down wrongly, and 3 % of the
+answers are wrong on purpose. In {unheld:.0%} of the calls nobody is put on hold: there the labels of that head are null,
+which is neither learned nor judged.
 
 | column | what |
 | --- | --- |
@@ -67,9 +68,10 @@ learned nor judged.
     jenga evaluate run
     jenga predict run new_calls.jsonl --output audited.csv
 
-`new_calls.jsonl` holds calls without labels. `audited.csv` is the same rows with, for each head, `qa.HEAD.score` (the mean probability
-of its outputs), `qa.HEAD.verdict` (PASS above 0.7, REVIEW above 0.4, else FAIL) and `qa.HEAD.p(OUTPUT)`; `qa.final.score` is the mean of the
-heads' scores, `qa.final.verdict` its verdict. The report, `run/report.html`, has a line for each output.
+`new_calls.jsonl` holds calls without labels. `audited.csv` is the same rows with, for each head, `qa.HEAD.score` (the mean
+probability of its outputs), `qa.HEAD.verdict` (PASS above 0.7, REVIEW above 0.4, else FAIL) and `qa.HEAD.p(OUTPUT)`;
+`qa.final.score` is the mean of the heads' scores, `qa.final.verdict` its verdict. The report, `run/report.html`, has a line
+for each output.
 
 """
 
@@ -95,6 +97,8 @@ def write(folder: Path, *, seed: int, rows: int | None = None) -> None:
     count = ROWS if rows is None else rows
     table = ["| head | weight | outputs |", "| --- | --- | --- |"]
     table += [f"| {name} | {WEIGHTS[name]} | {'; '.join(outputs)} |" for name, outputs in heads().items()]
-    readme = README.format(rows=count, seed=seed, heads="\n".join(table), unheld=1 - HOLDS) + SWAP.format(input="transcript")
+    readme = README.format(rows=count, seed=seed, heads="\n".join(table), unheld=1 - HOLDS) + SWAP.format(
+        input="transcript"
+    )
     new = without(calls(min(NEW_ROWS, count), seed + 1), "labels")
     write_template(folder, config(), readme, {"calls.jsonl": calls(count, seed), "new_calls.jsonl": new})

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from .phrases import choose, date, organisation, person, place, render
+from .phrases import ENTITIES, Choice, phrases, render
 from .writing import SWAP, Rows, without, write_template
 
 ROWS, NEW_ROWS = 4000, 200
 LABELS = ("negative", "neutral", "positive")
+PHRASES = phrases("sentiment")
 WRONG = 0.05  # share of the labels that are changed to another: people who label texts do not agree either
 
 CONFIG = """\
@@ -44,10 +45,10 @@ train:
 README = """\
 # Sentiment in Swahili and English
 
-`messages.csv` holds {rows:,} **synthetic** messages of one or two sentences, made by a seeded generator (seed {seed}). Nobody wrote
-them, and a score on them says nothing about real texts. Swahili and English take turns within a message; words are mistyped and
-shortened; some words praise and blame alike, some praise is meant badly, some messages turn round after a "lakini" or "but", and 5 %
-of the labels are wrong on purpose.
+`messages.csv` holds {rows:,} **synthetic** messages of one or two sentences, made by a seeded generator (seed {seed}).
+Nobody wrote them, and a score on them says nothing about real texts. Swahili and English take turns within a message; words
+are mistyped and shortened; some words praise and blame alike, some praise is meant badly, some messages turn round after a
+"lakini" or "but", and 5 % of the labels are wrong on purpose.
 
 | column | what |
 | --- | --- |
@@ -59,51 +60,14 @@ of the labels are wrong on purpose.
     jenga evaluate run
     jenga predict run new_messages.csv --output scored.csv
 
-`new_messages.csv` holds messages without labels. `scored.csv` is the same rows with `sentiment.label` and the probability of each
-label, `sentiment.p(negative)` and so on. The report is `run/report.html`.
+`new_messages.csv` holds messages without labels. `scored.csv` is the same rows with `sentiment.label` and the probability
+of each label, `sentiment.p(negative)` and so on. The report is `run/report.html`.
 
 """
 
-EITHER = ("ilinishangaza", "is something else", "sijawahi kuona kitu kama hii", "was not what I expected", "imebadilika sana")
-THINGS = (
-    "huduma", "service", "chakula", "food ya hapa", "app", "network", "delivery", "bei", "customer care", "matatu", "stima", "maji", "mteja wao",
-    "the driver", "hii simu", "product yao", "M-Pesa agent", "kazi yao", "lecture ya leo", "hospitali", "the new road", "concert", "mechi ya jana",
-)  # fmt: skip
-GOOD = (
-    "ni poa sana", "imenifurahisha", "was on point", "iko sawa kabisa", "is the best", "ilikuwa tamu", "imeimprove sana", "nimeipenda",
-    "made my day", "ni ya kuaminika", "haina shida", "si mbaya kabisa", "was fast na safi", "inastahili pongezi", "never disappoints",
-    "ilikuja on time", "exceeded expectations", "ni freshi", "ilinisaidia sana", "I would recommend kwa kila mtu", *EITHER,
-)  # fmt: skip
-BAD = (
-    "ni mbaya sana", "imeniudhi", "was a letdown", "haifanyi kazi", "is the worst", "ilikuwa baridi", "imezidi kuwa mbaya", "siipendi",
-    "ruined my day", "haiaminiki", "ina shida nyingi", "si nzuri kabisa", "was slow na chafu", "ni aibu", "always disappoints",
-    "ilichelewa sana", "wasted my money", "ni ovyo", "ilinipotezea time", "I would not recommend kwa mtu yeyote", "haijafika mpaka leo", *EITHER,
-)  # fmt: skip
-PLAIN = (
-    "inafunguliwa saa tatu", "iko {LOC}", "costs 500 bob", "itaanza {DATE}", "was mentioned kwa news", "ni ya {ORG}", "opens on {DATE}",
-    "inapatikana online", "iko na branch {LOC}", "is managed by {PER}", "imebadilishwa jina", "was launched {DATE}", "ni ya wanafunzi",
-)  # fmt: skip
-PATTERNS = {
-    "positive": (
-        "{thing} {good}", "{thing} {good}, asante {ORG}", "{opening} {thing} {good}", "{thing} {bad} mwanzoni lakini sasa {good}",
-        "at first {thing} {bad}, but {good}", "sikutarajia, but {thing} {good}", "hakuna kitu {bad} hapa, {thing} {good}", "{thing} {good} 😊",
-        "{PER} wa {ORG} amenisaidia, {thing} {good}", "nani amesema {thing} {bad}? {good}",
-    ),
-    "negative": (
-        "{thing} {bad}", "{thing} {bad}, {ORG} mrekebishe", "{opening} {thing} {bad}", "{thing} {good} mwanzoni lakini sasa {bad}",
-        "people say {thing} {good}, but {bad}", "wow, {thing} {good}... masaa matatu kwa queue", "mlisema {thing} {good}, kumbe {bad}",
-        "{thing} {bad} 😡", "nilingoja tangu {DATE}, {thing} {bad}", "thanks for nothing {ORG}, {thing} {bad}", "{thing} {good}, kama unapenda kungoja",
-    ),
-    "neutral": (
-        "{thing} {plain}", "{opening} {thing} {plain}", "je, {thing} {plain}?", "does anyone know kama {thing} {plain}", "{thing} {plain}, sijajaribu",
-        "naskia {thing} {good}, ni kweli?", "wengine wanasema {thing} {bad}, wengine {good}", "who has used {thing} ya {ORG}?", "{PER} yuko {LOC} {DATE}",
-        "{thing} ya {ORG} {plain}", "is it true {thing} {bad}?",
-    ),
-}  # fmt: skip
-SLOTS = {
-    "thing": THINGS, "good": GOOD, "bad": BAD, "plain": PLAIN, "opening": ("aki", "wueh,", "honestly", "kusema ukweli", "leo", "guys", "sasa", "FYI"),
-    "PER": person, "LOC": place, "ORG": organisation, "DATE": date,
-}  # fmt: skip
+SLOTS: dict[str, Choice] = {**ENTITIES, **PHRASES}
+SLOTS["good"] = PHRASES["good"] + PHRASES["either"]
+SLOTS["bad"] = PHRASES["bad"] + PHRASES["either"]
 
 
 def messages(rows: int, seed: int) -> Rows:
@@ -114,9 +78,9 @@ def messages(rows: int, seed: int) -> Rows:
 
 def _message(rng: Random) -> dict[str, str]:
     label = rng.choices(LABELS, [0.35, 0.3, 0.35])[0]
-    text, _ = render(choose(PATTERNS[label], rng), rng, SLOTS, typos=0.1)
+    text, _ = render(rng.choice(PHRASES[label]), rng, SLOTS, typos=0.1)
     if rng.random() < 0.25:  # a second sentence that says nothing about it
-        more, _ = render(choose(PATTERNS["neutral"][:2], rng), rng, SLOTS, typos=0.1)
+        more, _ = render(rng.choice(PHRASES["neutral"][:2]), rng, SLOTS, typos=0.1)
         text = rng.choice([f"{text}. {more}", f"{more}. {text}"])
     text = rng.choice([text, text, text.lower(), text[0].upper() + text[1:] + rng.choice([".", "!", ""])])
     return {"text": text, "sentiment": rng.choice(LABELS) if rng.random() < 1.5 * WRONG else label}

@@ -15,9 +15,11 @@ SWAP = """\
 ## With a pretrained encoder
 
 The configuration starts from nothing, so it needs no network. A checkpoint from the hub, or a folder with one, takes its place in
-one line; a model of several hundred megabytes wants a GPU, or patience:
+one command; a model of several hundred megabytes wants a GPU, or patience:
 
-    jenga train config.yaml --output run-pretrained --set 'backbones.encoder={{kind: text/transformer, checkpoint: Davlan/afro-xlmr-base}}' --set inputs.{input}.processor=text/tokenizer --set train.learning_rate=3e-5
+    jenga train config.yaml --output run-pretrained --set train.learning_rate=3e-5 \\
+      --set 'backbones.encoder={{kind: text/transformer, checkpoint: Davlan/afro-xlmr-base}}' \\
+      --set inputs.{input}.processor=text/tokenizer
 """
 
 
