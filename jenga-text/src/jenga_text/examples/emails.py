@@ -1,7 +1,7 @@
 """Synthetic e-mails, honest and not: an opening, what it is about, what is asked for, an end.
 
-Some phishing is written like honest mail but for what it asks. All senders, links and addresses are invented (domains under .example,
-which nobody can register; RFC 2606).
+Some phishing is written like honest mail but for what it asks. All senders, links and addresses are invented: domains under
+.example, which nobody can register (RFC 2606).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from random import Random
 from .calls import HOLDS, call, heads
 from .writing import SWAP, Rows, without, write_template
 
-ROWS, NEW_ROWS = 2500, 100
+ROWS, NEW_ROWS = 2000, 100
 WEIGHTS = {"opening": 1.0, "listening": 1.5, "proactiveness": 1.0, "resolution": 2.0, "hold": 0.5, "closing": 1.0}
 
 CONFIG = """\
@@ -24,10 +24,10 @@ data:
 inputs:
   transcript:
     columns: [transcript]
-    processor: {kind: text/train-bpe, vocabulary: 1500, lowercase: true, max_length: 512}
+    processor: {kind: text/train-bpe, vocabulary: 3000, lowercase: true, max_length: 512}
 
 backbones:
-  encoder: {kind: text/conv, width: 96, depth: 2, dropout: 0.2}
+  encoder: {kind: text/conv, width: 64, depth: 2, dropout: 0.2}
 
 tasks:
   qa:
@@ -38,8 +38,8 @@ tasks:
     heads:
 HEADS
 train:
-  epochs: 10
-  batch_size: 32
+  epochs: 8
+  batch_size: 16
   learning_rate: 3.0e-3
   schedule: cosine
   monitor: qa.f1
