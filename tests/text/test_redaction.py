@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import jenga_core
 from jenga_core.contracts import Processor
@@ -24,7 +25,7 @@ from jenga_text.words import WordsProcessor
 
 TYPES = list(KINDS)
 PIECES = [
-    "0712345678", "+254 733 123 456", "a.b@c.co.ke", "10.0.0.1", "2001:db8::1", "4111 1111 1111 1111", "https://x.example/a?b=c",
+    "0712345678", "+254 733 123 456", "a.b@c.co.ke", "10.0.0.1", "2001:db8::1", "4111 1111 1111 1111", "https://x.example/a",
     "A123456789Z", "ID 12345678", "12345678", "QGH7XK2L9P", "[PHONE]", "[", "]", " ", "-", ".", ":", "07", "12", "ID", "@", "254", "ye",
     "::", "😀", "e\u0301", "code ", "www.", "http://", "(", "\n", "\u00a0",
 ]  # fmt: skip
@@ -57,7 +58,7 @@ ID No: <national-id|31234567> na PIN <kra-pin|A012345678B>
 National ID number is <national-id|30123456>.
 Huduma namba <national-id|29876543>
 KRA pin yangu <kra-pin|p051234567x>
-<mpesa|QGH7XK2L9P> Confirmed. Ksh1,200.00 sent to JOHN DOE <phone|0712345678> on 3/2/26
+<mpesa|QGH7XK2L9P> Confirmed. Ksh1,200.00 sent to JOHN DOE <phone|0712345678>
 <mpesa|SBK41AB2CD> imethibitishwa
 m-pesa code ni <mpesa|tbk41ab2cd>, angalia
 transaction <mpesa|UAB12CD34E> haikufika
@@ -255,7 +256,7 @@ def test_another_secret_than_that_of_training_is_refused(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("options", [{"action": "hash"}, {"secret_env": "X"}, {"types": []}, {"types": ["name"]}])
 def test_options_that_make_no_sense(options: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValidationError):
         RedactConfig.model_validate(options)
 
 
@@ -301,7 +302,7 @@ def test_the_copy_of_the_texts_and_the_baseline_see_what_the_network_sees() -> N
     for processor in processors()[1:]:
         processor.fit(cells)
         encoded = processor.encode(cells)
-        assert list(encoded.columns["text 0"])[0] == "Piga [PHONE] leo"
+        assert next(iter(encoded.columns["text 0"])) == "Piga [PHONE] leo"
         features = processor.classical(encoded, np.arange(2))
         assert features is not None
         known = [word for kind in processor._tfidf.kinds for word in kind.get_feature_names_out()]  # type: ignore[attr-defined]

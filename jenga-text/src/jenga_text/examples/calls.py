@@ -76,7 +76,7 @@ def call(rng: Random) -> tuple[str, dict[str, list[int] | None]]:
         turns.append(rng.choice(question.yes if does else question.no))
         if question.head == "opening":
             turns.append("{said}")
-        elif rng.random() < 0.3:
+        elif rng.random() < 0.2:
             turns.append("{small}")
         given = labels.setdefault(question.head, [])
         assert given is not None

@@ -13,6 +13,7 @@ from .phrases import Choice, date, made_up, organisation, person, phrases, place
 WRONG = 0.03  # share of the labels that are changed
 PHISHING = 0.35
 CAREFUL = 0.2  # share of the phishing that is written like honest mail but for what it asks
+SHARED = 0.3  # share of the sentences that honest mail and phishing have in common
 LABELS = ("legitimate", "phishing")
 
 
@@ -47,6 +48,7 @@ SLOTS: dict[str, Choice] = {
     "amount": amount,
     "link": link,
     "bad": bad_link,
+    "number": lambda rng: f"{rng.randrange(10**5):05d}",
 }
 
 
@@ -54,12 +56,13 @@ def email(rng: Random) -> dict[str, str]:
     """{subject, body, label}"""
     label = LABELS[rng.random() < PHISHING]
     manner = "legitimate" if label == "phishing" and rng.random() < CAREFUL else label
-    parts = [PHRASES[part] for part in ("open", f"about {manner}", f"ask {label}", "end")]
+    about = "either" if rng.random() < SHARED else manner
+    ask = "either" if rng.random() < SHARED else label
+    parts = [PHRASES[part] for part in ("open", f"about {about}", f"ask {ask}", "end")]
     if rng.random() < 0.3:
         parts.insert(2, PHRASES["about legitimate"])
     body = " ".join(rng.choice(part) for part in parts)
     text, _ = render(body.strip(), rng, SLOTS, typos=0.06 if manner == "phishing" else 0.03)
-    about = PHRASES[f"subject {manner if rng.random() < 0.7 else 'legitimate'}"]
-    subject, _ = render(rng.choice(about), rng, SLOTS)
+    subject, _ = render(rng.choice(PHRASES[f"subject {manner if rng.random() < 0.7 else 'legitimate'}"]), rng, SLOTS)
     said = LABELS[(label == "phishing") != (rng.random() < WRONG)]
     return {"subject": subject, "body": " ".join(text.split()), "label": said}

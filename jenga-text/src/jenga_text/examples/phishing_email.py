@@ -35,8 +35,8 @@ tasks:
 train:
   epochs: 6
   batch_size: 32
-  learning_rate: 3.0e-3
-  schedule: cosine
+  learning_rate: 2.0e-3
+  schedule: {kind: cosine, warmup_ratio: 0.1}
   monitor: phishing.f1_macro
 """
 
