@@ -55,7 +55,7 @@ agent did:
 
 The weight is a head's factor in the loss. Good and bad agents share phrases, words are written down wrongly, and 3 % of the
 answers are wrong on purpose. In {unheld:.0%} of the calls nobody is put on hold: there the labels of that head are null,
-which is neither learned nor judged.
+which is neither learned nor judged. Predictions score that head for every call; pass it over where there was no hold.
 
 | column | what |
 | --- | --- |
