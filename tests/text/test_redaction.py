@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import jenga_core
-from jenga_core.contracts import Processor
+from jenga_core.contracts import Processor, Ragged
 from jenga_core.errors import UserError
 from jenga_text.config import TokenizerConfig, TrainBpeConfig
 from jenga_text.personal import KINDS, PLACEHOLDER, find, luhn
@@ -304,7 +304,12 @@ def test_the_copy_of_the_texts_and_the_baseline_see_what_the_network_sees() -> N
     for processor in processors()[1:]:
         processor.fit(cells)
         encoded = processor.encode(cells)
-        assert next(iter(encoded.columns["text 0"])) == "Piga [PHONE] leo"
+        shown = next(iter(encoded.columns["text 0"]))
+        assert shown == "Piga [PHONE] leo"
+        places = encoded.columns["places"]
+        assert isinstance(places, Ragged)
+        seen = {at for column, a, b in places.take(np.array([0])).values if column == 0 for at in range(a, b)}
+        assert "".join(shown[at] for at in sorted(seen)) == "Piga[PHONE]leo"
         features = processor.classical(encoded, np.arange(2))
         assert features is not None
         known = [word for kind in processor._tfidf.kinds for word in kind.get_feature_names_out()]  # type: ignore[attr-defined]

@@ -82,7 +82,14 @@ class TokensProcessor(Processor):
         present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
         kept = {f"text {at}": _objects(column) for at, column in enumerate(read.texts)}
         return Encoded(
-            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead, **kept, **read.counts()},
+            {
+                "ids": rows.ids,
+                "types": rows.types,
+                "cut": rows.cut,
+                "lead": rows.lead,
+                **kept,
+                **read.columns(rows.spans),
+            },
             present,
             lengths=rows.ids.lengths(),
             spans=read.original(rows.spans),

@@ -105,13 +105,15 @@ class Read:
             values[at, 1:] = [each.original(int(a), int(b)) for a, b in values[at, 1:]] or values[at, 1:]
         return Ragged(values, spans.starts)
 
-    def counts(self) -> dict[str, Array]:
-        """Encoded columns: per type int64 [N], how many of it the row held."""
-        counts: dict[str, Array] = {}
+    def columns(self, spans: Ragged) -> dict[str, Array | Ragged]:
+        """Encoded columns, none where nothing was redacted: "redacted TYPE" int64 [N], how many of it the row held; and "places",
+        where tokens are in the texts as they are shown to the network: for whoever reads those, as `spans` are of the others."""
+        columns: dict[str, Array | Ragged] = {"places": spans} if self.found else {}
         for (_, row), each in self.found.items():
             for name, n in each.counts.items():
-                counts.setdefault(f"redacted {name}", np.zeros(len(self.texts[0]), np.int64))[row] += n
-        return counts
+                counts = columns.setdefault(f"redacted {name}", np.zeros(len(self.texts[0]), np.int64))
+                counts[row] += n  # type: ignore[index]
+        return columns
 
 
 class TextReader:

@@ -103,12 +103,13 @@ class WordsProcessor(Processor):
                     spans.append((column, start, end))
             lengths[row] = len(features) - before
         starts = np.concatenate([[0], np.cumsum(lengths)])
+        places = Ragged(np.array(spans, np.int32).reshape(-1, 3), starts)
         present = lengths > 0
         return Encoded(
-            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts), **read.counts()},
+            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts), **read.columns(places)},
             present,
             lengths=lengths,
-            spans=read.original(Ragged(np.array(spans, np.int32).reshape(-1, 3), starts)),
+            spans=read.original(places),
             excluded={"no text": int((~present).sum())} if not present.all() else {},
         )
 

@@ -8,7 +8,7 @@ from random import Random
 from .emails import email
 from .writing import SWAP, Rows, without, write_template
 
-ROWS, NEW_ROWS = 3000, 200
+ROWS, NEW_ROWS = 2500, 200
 
 CONFIG = """\
 # Phishing. Check it: jenga check config.yaml      Train it: jenga train config.yaml --output run
@@ -21,22 +21,20 @@ data:
     split: {by: stratified, validation: 0.15, test: 0.15}
 
 inputs:
-  email:
-    # Two columns become one sequence. An e-mail without a subject is read by its body alone.
-    columns: [subject, body]
-    processor: {kind: text/train-bpe, vocabulary: 1500, lowercase: true, max_length: 256}
+  # Two columns become one sequence. An e-mail without a subject is read by its body alone.
+  email: {columns: [subject, body], processor: text/words}
 
 backbones:
-  encoder: {kind: text/conv, width: 96, depth: 2, dropout: 0.3}
+  encoder: {kind: text/recurrent, embedding: 24, hidden: 48, dropout: 0.3, pooling: max}
 
 tasks:
   phishing: {kind: core/classification, target: label, dropout: 0.2}
 
 train:
-  epochs: 6
+  epochs: 4
   batch_size: 32
-  learning_rate: 2.0e-3
-  schedule: {kind: cosine, warmup_ratio: 0.1}
+  learning_rate: 4.0e-3
+  schedule: cosine
   monitor: phishing.f1_macro
 """
 

@@ -24,21 +24,19 @@ data:
     split: {by: stratified, validation: 0.15, test: 0.15}
 
 inputs:
-  message:
-    columns: [text]
-    processor: {kind: text/train-bpe, vocabulary: 1000, lowercase: true}
+  message: {columns: [text], processor: text/words}
 
 backbones:
-  encoder: {kind: text/conv, width: 96, depth: 2, dropout: 0.3}
+  encoder: {kind: text/recurrent, embedding: 24, hidden: 64, dropout: 0.3, pooling: max}
 
 tasks:
   sentiment: {kind: core/classification, target: sentiment, dropout: 0.2}
 
 train:
-  epochs: 6
+  epochs: 4
   batch_size: 32
-  learning_rate: 2.0e-3
-  schedule: {kind: cosine, warmup_ratio: 0.1}
+  learning_rate: 4.0e-3
+  schedule: cosine
   monitor: sentiment.f1_macro
 """
 
