@@ -47,3 +47,19 @@ def test_parquet_writes_as_text_what_it_has_no_type_for(tmp_path):
     assert back["float"].tolist() == FRAME["float"].tolist()
     assert back["time"].tolist()[2] == FRAME["time"][2]
     assert back["bytes"].tolist()[0] == b"a\xff"
+
+
+def test_lists_and_objects_are_json_in_csv(tmp_path):
+    frame = pd.DataFrame(
+        {"at": [1, 2, 3], 4: [[{"start": 0, "text": 'a "b"'}], None, {"ä": [1.5]}], "s": ["x", None, "[1]"]}
+    )
+    path = tmp_path / "out.csv"
+    assert write_frames([frame, frame.iloc[:0]], path) == 3
+    read = pd.read_csv(path)
+    assert [None if pd.isna(c) else json.loads(c) for c in read["4"]] == [
+        [{"start": 0, "text": 'a "b"'}],
+        None,
+        {"ä": [1.5]},
+    ]
+    assert read["at"].tolist() == [1, 2, 3]
+    assert read["s"].tolist()[::2] == ["x", "[1]"]

@@ -13,10 +13,10 @@ import typer
 
 from documented import LANGUAGES, Reader, blocks
 from jenga_core import answers, hookspecs, loop
+from jenga_core.api import ExampleSpec
 from jenga_core.commands import CORE
 from jenga_core.registry import Registry
 from jenga_security.examples.flows import flows
-from jenga_security.examples.network_threats import write
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -138,7 +138,9 @@ def test_every_module_of_the_core_is_in_the_architecture() -> None:
     assert not missing
 
 
-def test_the_example_is_what_init_writes(tmp_path: Path) -> None:
-    write(tmp_path, seed=0, rows=100)
-    committed = ROOT / "examples" / "network-threats" / "config.yaml"
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "examples").iterdir()))
+def test_the_example_is_what_init_writes(name: str, tmp_path: Path) -> None:
+    registry = Registry.discover()
+    registry.factory(registry.example(name), ExampleSpec)(tmp_path, seed=0, rows=100)
+    committed = ROOT / "examples" / name / "config.yaml"
     assert committed.read_bytes() == (tmp_path / "config.yaml").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import jenga_core
 from jenga_core.contracts import Encoded, Ragged
 from jenga_core.errors import DataError, UserError
 from jenga_text.config import TokenizerConfig, TrainBpeConfig
@@ -210,3 +212,28 @@ def test_the_text_must_be_the_inputs() -> None:
     task, cells, encoded = task_over([TEXT], [ENTITIES])
     with pytest.raises(UserError, match="does not read column 'text'"):
         task.encode(cells.assign(text="Jo", entities=[[]]), {"input": encoded})
+
+
+@pytest.mark.parametrize("conditioning", ["none", "attention", "gated", "concat"])
+@pytest.mark.parametrize("crf", [False, True])
+def test_entities_behind_conditioning_are_predicted_as_without(conditioning: str, crf: bool, tmp_path: Path) -> None:
+    """Prediction asks the head for tags; a head behind its conditioning answers as one without."""
+    spans = [{"start": 0, "end": 5, "label": "PER"}]
+    rows = pd.DataFrame({"text": ["Amina alifika leo"] * 24, "entities": [spans] * 24, "label": ["a", "b"] * 12})
+    config = {
+        "project": "conditioned",
+        "seed": 0,
+        "data": {"t": {"path": "t.jsonl", "split": {"validation": 0.25, "test": 0.25}}},
+        "inputs": {"x": {"columns": ["text"], "processor": "text/words"}},
+        "backbones": {"net": {"kind": "text/recurrent", "embedding": 4, "hidden": 8, "dropout": 0.0}},
+        "conditioning": conditioning,
+        "tasks": {
+            "names": {"kind": "text/ner", "target": "entities", "crf": crf},
+            "what": {"kind": "core/classification", "target": "label"},
+        },
+        "train": {"epochs": 12, "batch_size": 4, "learning_rate": 0.05, "bootstrap": 0, "baselines": False},
+    }
+    run = jenga_core.train(config, data={"t": rows}, output=tmp_path / "run", quiet=True, report=False)
+    found = jenga_core.load(run.folder).predict(rows.head(1))["names.entities"][0]
+    assert [(e["start"], e["end"], e["label"], e["text"]) for e in found] == [(0, 5, "PER", "Amina")]
+    assert 0.5 < found[0]["score"] <= 1

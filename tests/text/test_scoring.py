@@ -57,7 +57,11 @@ def test_wrong_labels_are_named_by_row_and_head(cell: Any, says: str) -> None:
 def test_missing_labels_are_no_labels() -> None:
     task, found = encoded([GOOD, None, {"opening": [1]}, {"listening": [1, None, 0, 1, 1]}, " "])
     assert found.present.tolist() == [True, False, True, True, False]
-    assert found.excluded == {"no label": 2, "head 'opening' has no label": 1, "head 'listening' has no label": 1}
+    assert found.excluded == {
+        "no label": 2,
+        "head 'opening' has no label (the other heads count)": 1,
+        "head 'listening' has no label (the other heads count)": 1,
+    }
     target, count = task.collate(found, np.array([0, 2, 3]), {})
     assert count == pytest.approx(2.5 + 1.0 + 1.5)
     assert target["weight"][2].tolist() == pytest.approx([0, 0.375, 0, 0.375, 0.375, 0.375])

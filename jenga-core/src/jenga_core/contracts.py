@@ -109,7 +109,12 @@ class Source(Protocol):
 
 
 class Processor(Protocol):
-    """Cells of the columns of one input -> tensors. Built as `Processor(config, backbone_config)`."""
+    """Cells of the columns of one input -> tensors. Built as `Processor(config, backbone_config)`.
+
+    `confidential = True` says that its cells hold what must not be shown: the report quotes none of them.
+    """
+
+    confidential: bool = False
 
     def __init__(self, config: Any, backbone_config: Any = None) -> None: ...
 

@@ -9,10 +9,12 @@ from pydantic import Field, model_validator
 
 from jenga_core.config import ComponentConfig
 
+from .redact_config import TextConfig
+
 Pooling = Literal["mean", "cls", "max", "attention"]
 
 
-class TokensConfig(ComponentConfig):
+class TokensConfig(TextConfig):
     """What all tokenizing processors share."""
 
     max_length: int | None = Field(

@@ -167,11 +167,7 @@ class NerTask(Task):
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
         """`tags` int64 and `score` [B, T]: the best sequence that BIO allows, and each tag's probability."""
         view = model.view(batch, fuse=self.fuse)
-        mask = view.parts[self.input].mask
-        head = model.heads[name]
-        tags, logs = head.best(head(view, None)["scores"].float(), mask)
-        score = logs.gather(2, tags[:, :, None])[:, :, 0].exp()
-        return {"tags": tags, "score": score, "lengths": mask.sum(dim=1)}
+        return {**model.heads[name](view, None), "lengths": view.parts[self.input].mask.sum(dim=1)}
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """`entities`: a list of {start, end, label, score} per row; the score is the geometric mean over its tokens' tags."""
@@ -210,8 +206,8 @@ class NerTask(Task):
 
 
 class TagHead(nn.Module):
-    """Scores of the tags at the labelled tokens [n, tags], with a CRF also the `loss` of each row [rows]; without a target the
-    scores of all tokens [B, T, tags]."""
+    """With a target the `scores` of the tags at the labelled tokens [n, tags], with a CRF the `loss` of each row [rows]; without
+    one the best `tags` of all tokens and the `score` of each [B, T]."""
 
     def __init__(self, name: str, dim: int, tags: int, *, dropout: float, crf: bool) -> None:
         super().__init__()
@@ -219,9 +215,11 @@ class TagHead(nn.Module):
         self.crf = Crf(tags) if crf else None
 
     def forward(self, view: View, target: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        tokens = view.of(self.name).tokens
+        part = view.of(self.name)
+        tokens = part.tokens
         if target is None:
-            return {"scores": self.linear(self.dropout(tokens))}
+            tags, logs = self.best(self.linear(self.dropout(tokens)).float(), part.mask)
+            return {"tags": tags, "score": logs.gather(2, tags[:, :, None])[:, :, 0].exp()}
         scores = self.linear(self.dropout(tokens[target["row"], target["pos"]]))
         return {"scores": scores} if self.crf is None else {"loss": self._losses(self.crf, scores.float(), target)}
 

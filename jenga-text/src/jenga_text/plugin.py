@@ -1,6 +1,6 @@
 """What jenga-text registers, as the plugin `text`. Imports `jenga_core.api` and nothing else."""
 
-from jenga_core.api import BackboneSpec, CommandSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
+from jenga_core.api import BackboneSpec, CommandSpec, ExampleSpec, ProcessorSpec, SourceSpec, TaskSpec, hookimpl
 
 TOKENS = frozenset({"tokens"})
 
@@ -111,5 +111,36 @@ def jenga_register_commands() -> list[CommandSpec]:
             name="migrate",
             factory="jenga_text.migrate.command:migrate_app",
             summary="Write a configuration of Jenga-AI, the predecessor, as one of Jenga.",
+        ),
+    ]
+
+
+@hookimpl
+def jenga_register_examples() -> list[ExampleSpec]:
+    return [
+        ExampleSpec(
+            name="sentiment",
+            factory="jenga_text.examples.sentiment:write",
+            summary="Negative, neutral or positive: synthetic messages in Swahili and English",
+        ),
+        ExampleSpec(
+            name="ner",
+            factory="jenga_text.examples.ner:write",
+            summary="People, places, organisations and dates in synthetic Swahili and Kenyan sentences",
+        ),
+        ExampleSpec(
+            name="qa-auditor",
+            factory="jenga_text.examples.qa_auditor:write",
+            summary="Synthetic calls to a help line, scored by 6 heads with 17 outputs: PASS, REVIEW or FAIL",
+        ),
+        ExampleSpec(
+            name="multitask",
+            factory="jenga_text.examples.multitask:write",
+            summary="Threats and names in synthetic reports: two tasks in one model",
+        ),
+        ExampleSpec(
+            name="phishing-email",
+            factory="jenga_text.examples.phishing_email:write",
+            summary="Phishing in synthetic e-mails: subject and body as two columns",
         ),
     ]

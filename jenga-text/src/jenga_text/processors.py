@@ -15,10 +15,11 @@ from torch import Tensor
 from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged, Reference
 from jenga_core.errors import DataError, UserError
 
-from .cells import kept, texts_of_columns
+from .cells import kept
 from .config import TokenizerConfig, TokensConfig, TrainBpeConfig
 from .places import whole_letters
-from .readable import whole_words
+from .readable import as_they_came, whole_words
+from .redaction import TextReader, counted
 from .rows import Template, assemble
 from .tfidf import TfIdf
 
@@ -29,7 +30,8 @@ class TokensProcessor(Processor):
     """Encoded columns: `ids` and `types` (Ragged, a token each), `cut` and `lead` int64 [N], `text 0`, ...; `spans` per token.
 
     A row without any text is not present. `lengths` counts special tokens. Collated: `ids`, `mask`, `types` [B, T], and
-    `lead` [B] where rows are not cut.
+    `lead` [B] where rows are not cut. With `redact` the texts are those without personal data, while `spans` are places in
+    the texts as they came.
     """
 
     config: TokensConfig
@@ -38,11 +40,15 @@ class TokensProcessor(Processor):
     pad = 0
     unknown: int | None = None
     mask: int | None = None
-    keeps_texts = True  # in what it encodes, for baselines that read words
     _tfidf = TfIdf()
 
+    def __init__(self, config: Any, backbone_config: Any = None) -> None:
+        self.config, self.reader = config, TextReader(config.redact)
+        self.confidential = config.redact is not None
+        self.keeps_texts = not self.confidential  # in what it encodes, where `spans` are places in them: for baselines
+
     def fit(self, cells: pd.DataFrame) -> None:
-        texts, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
+        texts, self.columns = self.reader.read(cells).texts, tuple(map(str, cells.columns))
         self._keep(*self._make(texts))
         self._tfidf = TfIdf(texts)
 
@@ -51,11 +57,12 @@ class TokensProcessor(Processor):
         """(tokenizer, ids of padding, of unknown tokens, of a mask that the encoder was trained with) for these texts."""
 
     def state(self) -> dict[str, Any]:
-        ids = {"pad": self.pad, "unknown": self.unknown, "mask": self.mask}
-        return {"tokenizer": self.tokenizer.to_str(), **ids}
+        own = {"tokenizer": self.tokenizer.to_str(), "pad": self.pad, "unknown": self.unknown, "mask": self.mask}
+        return {**own, **self.reader.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._keep(Tokenizer.from_str(state["tokenizer"]), state["pad"], state["unknown"], state["mask"])
+        self.reader.restore(state)
 
     def _keep(self, tokenizer: Any, pad: int | None, unknown: int | None, mask: int | None) -> None:
         """Checkpoints come with settings of their own for cutting and padding: here both are done by rows."""
@@ -73,17 +80,18 @@ class TokensProcessor(Processor):
         }
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
-        texts = texts_of_columns(cells)
-        columns = [self._tokens(column) for column in texts]
+        read = self.reader.read(cells)
+        columns = [self._tokens(column) for column in read.texts]
         rows = assemble(
             [ids for ids, _ in columns], [places for _, places in columns], self.template, self.config.max_length
         )
         present = np.logical_or.reduce([ids.lengths() > 0 for ids, _ in columns])
+        tokens: dict[str, Array | Ragged] = {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead}
         return Encoded(
-            {"ids": rows.ids, "types": rows.types, "cut": rows.cut, "lead": rows.lead, **kept(texts)},
+            {**tokens, **kept(read.texts), **read.columns(rows.spans)},
             present,
             lengths=rows.ids.lengths(),
-            spans=rows.spans,
+            spans=read.original(rows.spans),
             excluded={"no text": int((~present).sum())} if not present.all() else {},
         )
 
@@ -127,14 +135,17 @@ class TokensProcessor(Processor):
         return Reference({"ids": torch.where(data["mask"] & ~torch.isin(ids, stay), nothing, ids)})
 
     def shown(self, encoded: Encoded, rows: Array) -> Ragged:
-        """The words that the tokens are pieces of."""
+        """The words that the tokens are pieces of, where they stand in the texts as they came."""
         assert encoded.spans is not None
-        spans = encoded.spans.take(rows)
         texts = [value for name, value in encoded.columns.items() if name.startswith("text ")]
-        return whole_words(spans, [np.asarray(column)[rows].tolist() for column in texts])
+        read = [np.asarray(column)[rows].tolist() for column in texts]
+        places = encoded.columns.get("places")
+        if not isinstance(places, Ragged):
+            return whole_words(encoded.spans.take(rows), read)
+        return as_they_came(whole_words(places.take(rows), read), encoded.spans.take(rows))
 
     def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
-        """Rows that were cut, with the share of all tokens that this lost, and rows with unknown tokens."""
+        """Rows that were cut, with the share of all tokens that this lost, with unknown tokens, with something redacted."""
         ids, cut = encoded.columns["ids"], np.asarray(encoded.columns["cut"])[rows]
         assert isinstance(ids, Ragged)
         row, _, value = ids.flat(rows)
@@ -142,7 +153,7 @@ class TokensProcessor(Processor):
         found = {f"cut to {self.config.max_length} tokens ({share:.1%} of all tokens lost)": int((cut > 0).sum())}
         if self.unknown is not None:
             found["holds characters that the tokenizer does not know"] = len(np.unique(row[value == self.unknown]))
-        return {reason: n for reason, n in found.items() if n}
+        return {reason: n for reason, n in found.items() if n} | counted(encoded.columns, rows)
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         return self._tfidf.features(encoded, rows)
@@ -152,7 +163,7 @@ class TokenizerProcessor(TokensProcessor):
     """text/tokenizer: nothing is learned. The files of the tokenizer go into the model folder."""
 
     def __init__(self, config: TokenizerConfig, backbone_config: Any = None) -> None:
-        self.config = config
+        super().__init__(config)
         self.pretrained = getattr(backbone_config, "checkpoint", None) is not None
         self.checkpoint = config.checkpoint or getattr(backbone_config, "checkpoint", None)
 
@@ -173,9 +184,6 @@ class TrainBpeProcessor(TokensProcessor):
     """text/train-bpe. The same training rows give the same tokens."""
 
     config: TrainBpeConfig
-
-    def __init__(self, config: TrainBpeConfig, backbone_config: Any = None) -> None:
-        self.config = config
 
     def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None, int | None]:
         from .bpe import PAD, train

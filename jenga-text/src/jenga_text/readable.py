@@ -8,7 +8,7 @@ are read character by character, so that their tokens stay what they are.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -87,3 +87,32 @@ def _merged(places: Array, word: Array) -> Array:
     np.minimum.at(start, group, np.where(empty, last + 1, places[:, 0]))
     np.maximum.at(stop, group, np.where(empty, 0, places[:, 1]))
     return np.stack([start[group], stop[group]], axis=1)
+
+
+def as_they_came(words: Ragged, spans: Ragged) -> Ragged:
+    """Where each of the `words` [tokens, 3] stands in the original texts, in which the tokens are at `spans` [tokens, 3].
+
+    Tokens that are equal in `words`, places in redacted texts, get the first start and the last end of theirs. A word that has
+    no place of its own is the rest of a placeholder, and gets that of the word before it.
+    """
+    found = words.values.copy()
+    for begin, end in zip(words.starts[:-1].tolist(), words.starts[1:].tolist(), strict=True):
+        last: tuple[int, int, int] | None = None
+        for own, at in _same(words.values[begin:end]):
+            if own < 0:
+                continue
+            place = spans.values[begin + at]
+            real = place[place[:, 1] < place[:, 2]]
+            if len(real):
+                last = (own, int(real[:, 1].min()), int(real[:, 2].max()))
+            if last is not None and last[0] == own:
+                found[begin + at] = last
+    return Ragged(found, words.starts)
+
+
+def _same(words: Array) -> Iterator[tuple[int, Array]]:
+    """(column, tokens) of each run of equal rows, in order."""
+    cuts = np.flatnonzero((words[1:] != words[:-1]).any(axis=1)) + 1
+    for at in np.split(np.arange(len(words)), cuts):
+        if len(at):
+            yield int(words[at[0], 0]), at

@@ -51,7 +51,7 @@ class ScoringTask(Task):
         y = labels_of(cells, self.config)
         present = np.asarray(~np.isnan(y).all(axis=1))
         lacking = {
-            f"head {n!r} has no label": int((np.isnan(y[:, p]).all(axis=1) & present).sum())
+            f"head {n!r} has no label (the other heads count)": int((np.isnan(y[:, p]).all(axis=1) & present).sum())
             for n, p in parts(self.config)
         }
         excluded = {"no label": int((~present).sum()), **lacking}

@@ -9,9 +9,10 @@ from pydantic import Field
 from jenga_core.config import ComponentConfig
 
 from .config import Pooling
+from .redact_config import TextConfig
 
 
-class WordsConfig(ComponentConfig):
+class WordsConfig(TextConfig):
     """text/words: words by their spelling: the word, its shape, its first and last one to four characters."""
 
     min_count: int = Field(default=2, ge=1, description="times that a value must occur in training rows to be learned")

@@ -16,7 +16,8 @@ from torch import Tensor
 from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged, Reference
 from jenga_core.errors import DataError
 
-from .cells import kept, texts_of_columns
+from .cells import kept
+from .redaction import TextReader, counted
 from .tfidf import TfIdf
 from .word_config import WordsConfig
 
@@ -50,20 +51,22 @@ def shape(word: str) -> str:
 class WordsProcessor(Processor):
     """Encoded column `features` (Ragged [words, slots], numbers of their values); `spans` per word. No special tokens.
 
+    With `redact` the words are those without personal data, while `spans` are places in the texts as they came.
+
     Collated: `features` int64 [B, T, slots] and `mask` [B, T]. In training a word's own value is taken away now and then
     (`word_dropout`), so that its spelling is learned too.
     """
 
-    keeps_texts = True  # in what it encodes, for baselines that read words
-
     def __init__(self, config: WordsConfig, backbone_config: Any = None) -> None:
-        self.config = config
+        self.config, self.reader = config, TextReader(config.redact)
+        self.confidential = config.redact is not None
+        self.keeps_texts = not self.confidential  # in what it encodes, where `spans` are places in them: for baselines
         self.columns: tuple[str, ...] = ()
         self.values: list[dict[str, int]] = []
         self._tfidf = TfIdf()
 
     def fit(self, cells: pd.DataFrame) -> None:
-        texts, self.columns = texts_of_columns(cells), tuple(map(str, cells.columns))
+        texts, self.columns = self.reader.read(cells).texts, tuple(map(str, cells.columns))
         seen = Counter(word for column in texts for text in column for word, _, _ in words_of(text))
         if not seen:
             raise DataError("there is no word in the training rows", where=f"columns {', '.join(self.columns)}")
@@ -84,10 +87,11 @@ class WordsProcessor(Processor):
         ]
 
     def state(self) -> dict[str, Any]:
-        return {"values": [list(found) for found in self.values]}
+        return {"values": [list(found) for found in self.values], **self.reader.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._number([list(found) for found in state["values"]])
+        self.reader.restore(state)
 
     def facts(self) -> Mapping[str, Any]:
         return {"vocabulary": 1 + sum(map(len, self.values)), "slots": len(SLOTS)}
@@ -97,8 +101,8 @@ class WordsProcessor(Processor):
         features: list[list[int]] = []
         spans: list[tuple[int, int, int]] = []
         lengths = np.zeros(len(cells), dtype=np.int64)
-        every = texts_of_columns(cells)
-        for row, texts in enumerate(zip(*every, strict=True)):
+        read = self.reader.read(cells)
+        for row, texts in enumerate(zip(*read.texts, strict=True)):
             before = len(features)
             for column, text in enumerate(texts):
                 for word, start, end in words_of(text):
@@ -110,12 +114,17 @@ class WordsProcessor(Processor):
                     spans.append((column, start, end))
             lengths[row] = len(features) - before
         starts = np.concatenate([[0], np.cumsum(lengths)])
+        places = Ragged(np.array(spans, np.int32).reshape(-1, 3), starts)
         present = lengths > 0
         return Encoded(
-            {"features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts), **kept(every)},
+            {
+                "features": Ragged(np.array(features, np.int32).reshape(-1, len(SLOTS)), starts),
+                **kept(read.texts),
+                **read.columns(places),
+            },
             present,
             lengths=lengths,
-            spans=Ragged(np.array(spans, np.int32).reshape(-1, 3), starts),
+            spans=read.original(places),
             excluded={"no text": int((~present).sum())} if not present.all() else {},
         )
 
@@ -139,7 +148,8 @@ class WordsProcessor(Processor):
         assert isinstance(features, Ragged)
         row, _, value = features.flat(rows)
         rare = np.bincount(row[value[:, 0] == RARE], minlength=len(rows)) > features.lengths(rows) / 2
-        return {"more than half of the words are rare or new": int(rare.sum())} if rare.any() else {}
+        found = {"more than half of the words are rare or new": int(rare.sum())} if rare.any() else {}
+        return found | counted(encoded.columns, rows)
 
     def classical(self, encoded: Encoded, rows: Array) -> Classical | None:
         return self._tfidf.features(encoded, rows)

@@ -47,11 +47,21 @@ def _writer(path: Path) -> Callable[[Frames, IO[bytes]], int]:
 
 
 def _csv(frames: Frames, file: IO[bytes]) -> int:
+    """Cells that are lists or objects, such as entities, are written as JSON."""
     rows = 0
     for frame in frames:
-        file.write(frame.to_csv(index=False, header=rows == 0, lineterminator="\n").encode())
+        flat = frame.apply(lambda column: column.map(_flat) if column.map(_is_nested).any() else column)
+        file.write(flat.to_csv(index=False, header=rows == 0, lineterminator="\n").encode())
         rows += len(frame)
     return rows
+
+
+def _is_nested(cell: Any) -> bool:
+    return isinstance(cell, list | dict) or getattr(cell, "ndim", 0) > 0
+
+
+def _flat(cell: Any) -> Any:
+    return json.dumps(cell, ensure_ascii=False, default=_as_json) if _is_nested(cell) else cell
 
 
 def _jsonl(frames: Frames, file: IO[bytes]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import inference, training
 from .model import predicted
 from .scores import lines, with_baselines
-from .tables import write_frames
+from .tables import WRITERS, write_frames
 
 if TYPE_CHECKING:
     from ..registry import Registry
@@ -22,7 +22,8 @@ def walk(folder: Path, registry: Registry) -> Iterator[str]:
     predictor = inference.load(model, registry=registry)
     yield from lines(with_baselines(predictor.evaluate(), model))
     for path in sorted(folder.glob("new*.*")):
-        scored = folder / f"scored-{path.name.partition('.')[0]}.csv"
+        ending = path.suffix if path.suffix in WRITERS else ".csv"
+        scored = folder / f"scored-{path.name.partition('.')[0]}{ending}"
         rows = write_frames(predicted(predictor, path, None), scored)
         yield f"predictions: {scored} ({rows:,} rows)"
     yield f"report:      {model / 'report.html'}"

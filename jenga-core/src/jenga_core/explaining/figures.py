@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -32,15 +32,21 @@ def of_worth(worth: Worth) -> Figure:
 
 
 def of_rows(
-    found: Contributions, what: list[str], rows: Array, frame: pd.DataFrame, where: Callable[[int], str], output: str
-) -> list[Figure]:
-    """A figure per row. `what` each is an example of; `where` a row lies; `output`: the name of what is explained."""
+    found: Contributions, what: list[str], rows: Array, frame: pd.DataFrame, where: Callable[[int], str], output: str,
+    secret: Collection[str] = (),
+) -> list[Figure]:  # fmt: skip
+    """A figure per row. `what` each is an example of; `where` a row lies; `output`: the name of what is explained.
+
+    Of columns in `secret` no words are shown.
+    """
     figures: list[Figure] = []
     method = found.method
     for at, row in enumerate(rows.tolist()):
         title = f"{what[at].capitalize()}: {where(row)}"
         said = f"The row's {output} is {found.output[at]:.4g}; {method.reference} has {found.reference[at]:.4g}. "
-        form = _passage if found.spans[at] else _bars
+        hidden = any(column in secret for column, _, _ in found.spans[at])
+        form = _passage if found.spans[at] and not hidden else _bars
+        said += "Its texts are redacted for the model and not shown here. " if hidden else ""
         figures.append(form(found, at, row, frame, title, f"contribution to {output}", said + method.says))
     return figures
 

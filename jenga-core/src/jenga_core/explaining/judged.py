@@ -56,4 +56,7 @@ def _examples(of: Explained, table: Table, task: str, scored: Scored, split: str
     rows = np.array(list(chosen), dtype=np.int64)
     found = of.contributions(task, rows)
     named = str(component.explains)
-    return figures.of_rows(found, list(chosen.values()), rows, table.frame, table.where, named)
+    processors = of.data.parts.processors
+    secret = {c for name, columns in of.columns.items() if processors[name].confidential for c in columns}
+    frame = table.frame.assign(**dict.fromkeys(secret, "not shown")) if secret else table.frame
+    return figures.of_rows(found, list(chosen.values()), rows, frame, table.where, named, secret)
