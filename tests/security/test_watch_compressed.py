@@ -252,17 +252,8 @@ def test_a_killed_watch_goes_on_in_a_compressed_file(tmp_path, kept):
     header, *body = rows.to_csv(index=False).splitlines(keepends=True)
     log, output = tmp_path / "flows.csv", tmp_path / "alerts"
     log.write_text(header + "".join(body[:2000]))
-    command = [
-        sys.executable,
-        "-m",
-        "jenga_core",
-        "watch",
-        str(folder),
-        str(log),
-        "--output",
-        str(output),
-        "--from-start",
-    ]
+    program = [sys.executable, "-c", "from jenga_core.cli import main; main()"]
+    command = [*program, "watch", str(folder), str(log), "--output", str(output), "--from-start"]
     with (tmp_path / "told").open("w") as told, subprocess.Popen(command, stderr=told) as running:
         while not (output.exists() and output.stat().st_size):
             assert running.poll() is None, (tmp_path / "told").read_text()
@@ -283,6 +274,6 @@ def test_a_killed_watch_goes_on_in_a_compressed_file(tmp_path, kept):
         assert "0 gaps" in done.stderr
     else:
         assert found[-int(flagged[4000:].sum()) :] == rows[4000:].loc[flagged[4000:], "packets"].tolist()
-        assert len(found) == len(set(zip(found, range(len(found)), strict=True))) < len(want)
+        assert len(found) < len(want)
         assert "is lost (1 times so far)" in done.stderr
         assert "1 gaps" in done.stderr
