@@ -17,6 +17,7 @@ from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, 
 from jenga_core.errors import DataError
 
 from .cells import kept
+from .readable import as_they_came
 from .redaction import TextReader, counted
 from .tfidf import TfIdf
 from .word_config import WordsConfig
@@ -142,6 +143,12 @@ class WordsProcessor(Processor):
     def reference(self, data: Mapping[str, Tensor]) -> Reference:
         """Words that are rare in all they have: what training rows with `word_dropout` or rare words have shown."""
         return Reference({"features": torch.full_like(data["features"], RARE)})
+
+    def shown(self, encoded: Encoded, rows: Array) -> Ragged:
+        """The words themselves; all of a placeholder stand where the text had what it replaces."""
+        assert encoded.spans is not None
+        spans, places = encoded.spans.take(rows), encoded.columns.get("places")
+        return as_they_came(places.take(rows), spans) if isinstance(places, Ragged) else spans
 
     def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
         features = encoded.columns["features"]
