@@ -20,8 +20,8 @@ from jenga_security.config import DriftMonitorConfig
 from jenga_security.drift import ALPHA, FEWEST, Reference, References, added
 from jenga_security.examples.flows import flows
 from jenga_security.monitor import DriftMonitor, DriftMonitorHook, DriftWarning
-from jenga_security.shifts import of_counts, of_ordered, psi
 from jenga_security.processors import TableProcessor
+from jenga_security.shifts import of_counts, of_ordered, psi
 from jenga_security.sketches import NAMES, NameSketch, NumberSketch, read_sketch, sketch_of
 
 
