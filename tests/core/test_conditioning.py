@@ -115,15 +115,6 @@ def test_the_task_decides_what_is_added(kind: str) -> None:
     assert not torch.allclose(first.pooled, given.pooled)
 
 
-def test_what_else_a_head_has_is_found_behind_it() -> None:
-    """A tagger decodes by a method of its head. Trap 16 of the original: a model with fusion stopped with an error."""
-    module = head("attention")
-    module.head.best = lambda: "decoded"
-    assert module.best() == "decoded"
-    with pytest.raises(AttributeError, match="'Spy' object has no attribute 'worst'"):
-        _ = module.worst
-
-
 @pytest.mark.parametrize("kind", ["attention", "gated"])
 def test_the_task_reads_every_token_of_its_row_and_of_no_other(kind: str) -> None:
     given, module = features(2, 3, [3, 2]), head(kind)

@@ -288,6 +288,10 @@ def test_batch_tokens_bounds_what_is_computed_at_once_and_not_what_is_learned(
     assert parts.step == whole.step
     for name, value in whole.model.state_dict().items():
         torch.testing.assert_close(parts.model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+    seen.clear()
+    monkeypatch.setattr(toys.Bag, "repeats", 3)
+    trained(tmp_path / "thrice", words_config(batch_tokens=40, evaluate={"epochs": 2}), toys.words_frame())
+    assert max(seen) <= 40, "a row that is read three times counts as three"
 
 
 def test_a_backbone_may_set_learning_rates_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

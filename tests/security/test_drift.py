@@ -20,6 +20,7 @@ from jenga_security.config import DriftMonitorConfig
 from jenga_security.drift import ALPHA, FEWEST, Reference, References, added
 from jenga_security.examples.flows import flows
 from jenga_security.monitor import DriftMonitor, DriftMonitorHook, DriftWarning
+from jenga_security.processors import TableProcessor
 from jenga_security.shifts import of_counts, of_ordered, psi
 from jenga_security.sketches import NAMES, NameSketch, NumberSketch, read_sketch, sketch_of
 
@@ -78,6 +79,13 @@ def test_names_beyond_the_most_frequent_share_a_bin():
 def test_cells_that_are_neither_numbers_nor_names_are_left_out():
     assert sketch_of(pd.Series([[1, 2], [3]])) is None
     assert set(Reference.of(pd.DataFrame({"a": [1, 2], "list": [[1], [2]]})).columns) == {"a"}
+
+
+def test_texts_that_never_come_again_are_left_out():
+    """New ones would all be new names: a shift in every comparison."""
+    assert sketch_of(pd.Series([f"call {n}" for n in range(2 * NAMES)])) is None
+    assert sketch_of(pd.Series([f"call {n % (NAMES + 1)}" for n in range(4 * NAMES)])) is not None
+    assert sketch_of(pd.Series([f"call {n}" for n in range(NAMES)])) is not None
 
 
 # ------------------------------------------------------------------ shifts
@@ -229,6 +237,17 @@ def finished(tmp_path_factory):
     other["bytes_sent"] *= 100
     other.to_csv(folder / "other.csv", index=False)
     return run.folder
+
+
+def test_cells_that_must_not_be_shown_are_in_no_reference(tmp_path, monkeypatch):
+    """An input whose texts are redacted is confidential; a sketch of names is a list of cells."""
+    monkeypatch.setattr(TableProcessor, "confidential", True)
+    options = {**OPTIONS, "hooks": [], "data": {"flows": {**OPTIONS["data"]["flows"]}}}
+    run = jenga_core.train(options, data=flows(400, 1), output=tmp_path / "run", quiet=True, report=False)
+    drift = jenga_core.load(run.folder).parts.tasks["threat"].drift
+    assert not drift.every.columns
+    assert not drift.normal.columns
+    assert drift.every.score is not None
 
 
 def jenga(*arguments):

@@ -23,7 +23,9 @@ from jenga_core.registry import Registry
 from jenga_text import plugin
 from jenga_text.migrate.draft import Draft
 from jenga_text.migrate.migration import migrate
+from jenga_text.migrate.redaction import TYPES
 from jenga_text.migrate.writing import written
+from jenga_text.redact_config import EVERY
 
 CONFIGS = Path(__file__).parent / "migrate_configs"
 THREATS = [
@@ -587,10 +589,70 @@ def test_addresses_and_home_folders_are_warned_of(old: Old) -> None:
     assert any("tracking server" in warning for warning in old.warnings)
 
 
-def test_redaction_that_does_not_happen_is_a_warning(old: Old) -> None:
+def redacting(**options: Any) -> dict[str, Any]:
+    return training(data={"pii_redaction": {"enabled": True, **options}})
+
+
+@pytest.mark.parametrize(
+    ("options", "redact"),
+    [
+        ({}, {"action": "mask"}),
+        ({"strategy": "remove", "detect_types": []}, {"action": "remove"}),
+        ({"detect_types": ["mpesa_id", "ip_address", "dob"]}, {"types": ["mpesa", "ip"], "action": "mask"}),
+        ({"strategy": "hash", "hash_salt": "grain"}, {"action": "hash", "secret_env": "JENGA_REDACTION_SECRET"}),
+    ],
+)
+def test_redaction_happens_now(old: Old, options: dict[str, Any], redact: dict[str, Any]) -> None:
     """Trap 9 of the original: pii_redaction was accepted and nothing was redacted."""
-    old.text(training(data={"pii_redaction": {"enabled": True}}))
-    assert any("nothing is redacted" in warning for warning in old.warnings)
+    text = old.text(redacting(**options))
+    assert parse(text, "new").value["inputs"]["text"]["processor"]["redact"] == redact
+    assert "grain" not in text, "a salt is a secret"
+    assert any("set the environment variable" in warning for warning in old.warnings) == ("secret_env" in redact)
+    lost = [warning for warning in old.warnings if "no pattern for these" in warning]
+    assert any("dob" in warning for warning in lost) == ("dob" in (options.get("detect_types") or "dob"))
+
+
+def test_every_type_that_jenga_redacts_had_a_name_in_the_original() -> None:
+    assert sorted(TYPES.values()) == sorted(EVERY)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"strategy": "flag"}, "flag marked texts and changed none"),
+        ({"detect_types": ["po_box", "person_name"]}, "nothing is left to look for"),
+    ],
+)
+def test_redaction_that_does_not_happen_is_a_warning(old: Old, options: dict[str, Any], says: str) -> None:
+    assert "redact" not in parse(old.text(redacting(**options)), "new").value["inputs"]["text"]["processor"]
+    assert any("nothing is redacted" in warning and says in warning for warning in old.warnings)
+
+
+def test_tables_of_numbers_have_nothing_to_redact(old: Old) -> None:
+    old.rows([{"bytes": n, "label": n % 2} for n in range(4)])
+    given = copy.deepcopy(redacting())
+    given["tasks"][0]["type"] = "anomaly_detection"
+    assert "redact" not in parse(old.text(given), "new").value["inputs"]["row"]["processor"]
+    assert any("only texts are redacted" in warning for warning in old.warnings)
+
+
+def test_redaction_that_is_off_is_left_out(old: Old) -> None:
+    text = old.text(training(data={"pii_redaction": {"enabled": False, "strategy": "hash", "hash_salt": "grain"}}))
+    assert "redaction was off" in text
+    assert "grain" not in text
+    assert "redact" not in parse(text, "new").value["inputs"]["text"]["processor"]
+    assert not old.warnings
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"strategy": "masc"}, "did you mean: mask"),
+        ({"detect_types": ["email", "phone_kenya"]}, "did you mean: phone_ke"),
+    ],
+)
+def test_redaction_of_unknown_words_names_the_nearest(old: Old, options: dict[str, Any], says: str) -> None:
+    assert says in old.refusal(redacting(**options))
 
 
 def test_without_the_data_the_file_says_what_was_not_checked(old: Old) -> None:

@@ -8,7 +8,7 @@ backbone is not disturbed. A token behind a mask is zero before anything is comp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -100,13 +100,6 @@ class ConditionedHead(nn.Module):
         self.head = head
         self.vectors = Named({name: TaskVector(dim) for name, dim in dims.items()})
         self.shared = {name: shared[dim] for name, dim in dims.items()}  # a dict: its modules are not registered
-
-    def __getattr__(self, name: str) -> Any:
-        """What else a head has, such as a way to decode its scores, is the head's own."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("head"), name)
 
     def forward(self, view: View, target: Mapping[str, Tensor] | None = None) -> Mapping[str, Tensor]:
         found: Mapping[str, Tensor] = self.head(self.condition(view), target)

@@ -111,7 +111,8 @@ class Source(Protocol):
 class Processor(Protocol):
     """Cells of the columns of one input -> tensors. Built as `Processor(config, backbone_config)`.
 
-    `confidential = True` says that its cells hold what must not be shown: the report quotes none of them.
+    `confidential = True` says that its cells hold what must not be shown: neither the report nor what is saved
+    quotes one.
     """
 
     confidential: bool = False

@@ -211,8 +211,14 @@ def _plan(run: Run, epoch: int) -> list[tuple[str, Array]]:
 
 
 def _windows(run: Run) -> list[Window]:
-    options, lengths = run.config.train, {name: table.lengths() for name, table in run.data.tables.items()}
+    """`batch_tokens` bounds what a backbone computes at once: a row that it reads several times counts as often."""
+    options = run.config.train
+    lengths = {name: _times(table.lengths(), run.model.repeats(name)) for name, table in run.data.tables.items()}
     return windows(_plan(run, run.epoch), options.accumulate, lengths, options.batch_tokens * run.world)
+
+
+def _times(lengths: Array | None, repeats: int) -> Array | None:
+    return None if lengths is None else lengths * repeats
 
 
 def _after_step(run: Run, losses: Mapping[str, Tensor]) -> None:

@@ -157,12 +157,13 @@ class References:
 
 
 def trained_on(run: Any, name: str, table: str, *, labelled: bool = True) -> References:
-    """Of the training rows of a run: the feature columns of the inputs of `table`; with the labels of task `name`, unless
-    it does not learn from them."""
+    """Of the training rows of a run: the feature columns of the inputs of `table`, but for those whose cells must not be
+    shown, as sketches keep cells; with the labels of task `name`, unless it does not learn from them."""
     held, rows = run.tables[table], run.data.tables[table].trainable()
-    inputs = run.config.inputs_of(table)
-    columns = dict.fromkeys(c for i in inputs for c in run.config.feature_columns(i, list(held.frame.columns)))
-    features = held.frame.iloc[rows][list(columns)]
+    processors = run.data.parts.processors
+    read = {i: run.config.feature_columns(i, list(held.frame.columns)) for i in run.config.inputs_of(table)}
+    secret = {c for i, columns in read.items() if processors[i].confidential for c in columns}
+    features = held.frame.iloc[rows][[c for c in dict.fromkeys(c for i in read for c in read[i]) if c not in secret]]
     if not labelled:
         return References.of(features)
     target = run.data.tables[table].targets[name]

@@ -82,15 +82,14 @@ class NameSketch:
 
 
 def sketch_of(cells: pd.Series) -> Sketch | None:
-    """Of numbers where there are any, else of names; None for cells that are neither, such as lists."""
+    """Of numbers where there are any, else of names; None for cells that are neither, such as lists, identifiers and texts."""
     if cells.dtype == object and not cells.dropna().map(_plain).all():
         return None
     marks = read.numbers(cells)[1]
-    return (
-        NumberSketch.of(cells)
-        if (marks == read.NUMBER).any() or not (marks == read.TEXT).any()
-        else NameSketch.of(cells)
-    )
+    if (marks == read.NUMBER).any() or not (marks == read.TEXT).any():
+        return NumberSketch.of(cells)
+    distinct = len({name for name in read.names(cells)[1] if name is not None})
+    return None if distinct > NAMES and distinct > len(cells) / 2 else NameSketch.of(cells)
 
 
 def read_sketch(state: Mapping[str, Any]) -> Sketch:

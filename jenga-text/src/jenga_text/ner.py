@@ -115,7 +115,7 @@ class NerTask(Task):
             "no label": int((~labelled).sum()),
             "labelled, but without text": int((labelled & ~encoded.present).sum()),
             "an entity cuts a token (learned as the whole token, judged as it is)": cut,
-            "an entity lies behind what was kept of the text (not learned, judged as missed)": behind,
+            "an entity lies behind what was kept of the text, or was removed from it (not learned, judged as missed)": behind,
             "an entity of a type that training rows lack (judged as missed)": len(
                 set(row[entity[:, 2] == UNKNOWN].tolist())
             ),

@@ -80,7 +80,7 @@ class SpanQaTask(Task):
         }
         excluded = {
             "no label": int((~labelled).sum()),
-            "the answer lies behind what was kept of the context (not learned, judged as missed)": int(
+            "the answer lies behind what was kept of the context, or was removed from it (not learned, judged as missed)": int(
                 (start == LOST).sum()
             ),
         }

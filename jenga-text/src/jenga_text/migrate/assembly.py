@@ -10,6 +10,7 @@ from jenga_core.errors import UserError
 from . import model, training
 from .draft import Draft, Translated
 from .monitors import monitor
+from .redaction import redaction
 from .rows import Rows
 from .sections import Section, flag, text
 from .tasks import OldTask
@@ -40,9 +41,11 @@ def assemble(old: Section, tables: list[Table], draft: Draft) -> None:
     for table in tables:
         _data(table, split, draft)
     model.backbones(old, {table.family for table in tables}, draft)
+    texts = any(table.family == "text" for table in tables)
+    redact = redaction(options.section("data"), texts, draft)
     for table in tables:
-        _input(table, tables, tokenizer, translated, draft)
-    model.without_padding(tokenizer, any(table.family == "text" for table in tables), draft)
+        _input(table, tables, tokenizer, translated, draft, redact)
+    model.without_padding(tokenizer, texts, draft)
     model.conditioning(old, draft)
     for table in tables:
         _tasks(table, tables, translated, draft)
@@ -76,7 +79,12 @@ def _data(table: Table, split: training.Split, draft: Draft) -> None:
 
 
 def _input(
-    table: Table, tables: list[Table], tokenizer: Section, translated: dict[str, Translated], draft: Draft
+    table: Table,
+    tables: list[Table],
+    tokenizer: Section,
+    translated: dict[str, Translated],
+    draft: Draft,
+    redact: dict[str, Any] | None,
 ) -> None:
     name = "row" if table.family == "table" else "text"
     at = ("inputs", name if len(tables) == 1 else table.name)
@@ -95,6 +103,9 @@ def _input(
     elif exclude := _excluded(table, translated):
         options["exclude"] = exclude
     options["processor"] = model.processor(tokenizer, table.family, at, draft)
+    if redact and table.family == "text":
+        options["processor"]["redact"] = redact
+        draft.remark(at, "redact: the original accepted pii_redaction and redacted nothing; now texts are read without")
     options["backbone"] = model.BACKBONES[table.family]
     draft.put(at, options, of=table.tasks[0].section.where())
 

@@ -36,14 +36,6 @@ def split(training: Section, draft: Draft) -> Split:
     share, seed = data.get("test_size", number), data.get("seed", whole)
     for key in ("num_workers", "pin_memory"):
         draft.drop(data, key, "rows are encoded once and held in memory")
-    redaction = data.section("pii_redaction")
-    if redaction.get("enabled", flag):
-        draft.warn(
-            f"{redaction.where('enabled')}: nothing is redacted by this configuration. The original accepted this key and "
-            "redacted nothing either: take personal data out of the rows first"
-        )
-    for key in ("strategy", "detect_types", "hash_salt", "log_detections", "enabled"):
-        draft.drop(redaction, key, "the original used it nowhere", hide=key == "hash_salt")
     return Split(0.2 if share is None else share, 42 if seed is None else seed)
 
 
