@@ -5,9 +5,10 @@
 FOLDER (or JENGA_BENCH_DATA) holds a folder per set: sms_spam/SMSSpamCollection (texts that occur twice count once; 20 % test)
 and afrisenti_swa/{train,test}.tsv as they come; phishing-email is the template's, synthetic, 20 % test. Each network is as
 small, reads pieces of words or words, and learns at the rate (here constant) that the how-to page and the templates have;
-batches of 32. There are no validation rows: nothing is chosen, the test rows are only looked at. Beside them the baselines of
-every report, on the same rows: the majority, and a logistic regression on TF-IDF. A seed decides weights and order, and the
-test rows of the sets that come in one piece.
+batches of 32. The tenth of the training rows that Jenga sets aside for validation is not learned from and chooses nothing
+here: the test rows are looked at after each epoch. Beside them the baselines of every report, learned from the same rows: the
+majority, and a logistic regression on TF-IDF. A seed decides weights, order and the rows set aside, and the test rows of the
+sets that come in one piece.
 
 Prints the mean of macro F1 over the seeds with the half width of its 95 % t interval, and the CPU seconds of an epoch.
 --quick: one seed, one epoch, 600 rows.
@@ -162,7 +163,7 @@ def show(
 ) -> None:  # fmt: skip
     train, test = (len(frames[split]) for split in ("train", "test"))
     print(
-        f"\n{name}: {train:,} rows to train on, {test:,} to test; macro F1; seeds {', '.join(map(str, options.seeds))}"
+        f"\n{name}: {train:,} training rows, a tenth set aside, {test:,} to test; macro F1; seeds {', '.join(map(str, options.seeds))}"
     )
     heads = [f"{at} epoch{'s' if at > 1 else ''}" for at in options.epochs]
     print(f"{'':44}" + "".join(f"{head:>18}" for head in [*heads, "seconds an epoch"]))
