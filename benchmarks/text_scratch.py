@@ -162,9 +162,8 @@ def show(
     options: argparse.Namespace,
 ) -> None:  # fmt: skip
     train, test = (len(frames[split]) for split in ("train", "test"))
-    print(
-        f"\n{name}: {train:,} training rows, a tenth set aside, {test:,} to test; macro F1; seeds {', '.join(map(str, options.seeds))}"
-    )
+    seeds = ", ".join(map(str, options.seeds))
+    print(f"\n{name}: {train:,} training rows, a tenth set aside, {test:,} to test; macro F1; seeds {seeds}")
     heads = [f"{at} epoch{'s' if at > 1 else ''}" for at in options.epochs]
     print(f"{'':44}" + "".join(f"{head:>18}" for head in [*heads, "seconds an epoch"]))
     for model, runs in found.items():
