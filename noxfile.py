@@ -157,6 +157,7 @@ def bench(session: nox.Session) -> None:
         session.run("python", "benchmarks/fraud_iot.py", *session.posargs, env=env)
         session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
         session.run("python", "benchmarks/smd_nab.py", *session.posargs, env=env)
+        session.run("python", "benchmarks/text_scratch.py", *session.posargs, env=env)
         session.install("-c", CONSTRAINTS, MINILM)
         session.run("python", "benchmarks/text_vs_hf.py", *session.posargs, env=env)
     else:

@@ -18,21 +18,25 @@ from .pooling import Pooling
 class Block(nn.Module):
     """Depthwise convolution over the neighbours, then two layers per token; residual, normalised first.
 
-    The form of ConvNeXt (Liu et al. 2022) on one dimension. `x` [B, T, D] holds zeros behind the end of a row.
+    Dilated as in ByteNet (Kalchbrenner et al. 2016). `x` [B, T, D] holds zeros behind the end of a row. The convolution has
+    no bias and keeps the variance: one beside the small vectors of tokens makes all tokens alike once they are normalised.
+    `down` begins at zero, so that a new network is its embeddings and each block adds what it has learned.
     """
 
     def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
         super().__init__()
         reach = dilation * (kernel - 1) // 2
-        self.near = nn.Conv1d(width, width, kernel, padding=reach, dilation=dilation, groups=width)
         self.norm = nn.LayerNorm(width)
+        self.near = nn.Conv1d(width, width, kernel, padding=reach, dilation=dilation, groups=width, bias=False)
         self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.near.weight, std=kernel**-0.5)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        y = self.norm(self.near(x.transpose(1, 2)).transpose(1, 2))
-        y = self.down(self.dropout(functional.gelu(self.up(y))))
-        found: Tensor = (x + self.dropout(y)) * mask
+        y = self.near((self.norm(x) * mask).transpose(1, 2)).transpose(1, 2)
+        found: Tensor = x + self.dropout(self.down(functional.gelu(self.up(y)))) * mask
         return found
 
 
@@ -43,7 +47,7 @@ class Conv(nn.Module, Backbone):
         super().__init__()
         self.out_dim = config.width
         self.embedding = nn.Embedding(int(facts["vocabulary"]), config.width)
-        nn.init.normal_(self.embedding.weight, std=config.width**-0.5)
+        nn.init.normal_(self.embedding.weight, std=0.1)
         nn.init.zeros_(self.embedding.weight[int(facts["pad"])])  # never trained: what explanations start from
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
