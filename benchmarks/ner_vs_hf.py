@@ -49,7 +49,7 @@ class TokenSet:
     quick_rows: int
 
 
-SETS = {"masakhaner2_swa": TokenSet(False, 5, 12, 96), "atis": TokenSet(True, 10, 20, 128)}
+SETS = {"masakhaner2_swa": TokenSet(False, 5, 12, 96), "atis": TokenSet(True, 4, 20, 128)}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ inputs:
     processor: {kind: security/window, group: host, time: at, length: 16}
 
 backbones:
-  history: {kind: security/gru, width: 64, dropout: 0.3}
+  history: security/causal-transformer
 
 tasks:
   incident:
@@ -38,7 +38,7 @@ tasks:
 train:
   epochs: 6
   batch_size: 256
-  learning_rate: 3.0e-3
+  learning_rate: 2.0e-3
   schedule: cosine
   monitor: incident.average_precision
 """

@@ -26,7 +26,7 @@ inputs:
     processor: {kind: security/table, categorical: [port]}
 
 backbones:
-  table: {kind: security/tabular-mlp, width: 128, depth: 3, dropout: 0.1}
+  table: {kind: security/tabular-mlp, width: 128, depth: 3, dropout: 0.1, numbers: periodic}
 
 tasks:
   threat:

@@ -26,7 +26,7 @@ inputs:
     processor: {kind: security/table, max_categories: 256}     # agents are many
 
 backbones:
-  table: {kind: security/tabular-mlp, width: 128, depth: 3, dropout: 0.2}
+  table: {kind: security/tabular-mlp, width: 128, depth: 3, dropout: 0.2, numbers: periodic}
 
 tasks:
   fraud:
