@@ -12,8 +12,8 @@ import jenga_core
 from jenga_core.contracts import Batch, Part, Reference
 from jenga_core.explaining import occlusion
 from jenga_core.explaining.occlusion import occlude
-from jenga_security.table_config import TableConfig, WindowConfig
 from jenga_security.processors import TableProcessor
+from jenga_security.table_config import TableConfig, WindowConfig
 from jenga_security.windows import WindowProcessor
 
 NUMBERS = ["bytes", "packets", "seconds"]
