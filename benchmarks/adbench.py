@@ -27,10 +27,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
+from spread import interval
 
 import jenga_core
 from jenga_core.contracts import Classical
@@ -151,13 +151,6 @@ def show(found: Found, names: Sequence[str], seeds: Sequence[int]) -> None:
         if part:
             rows = [interval(np.mean([found[name, *column] for name in part], axis=0)) for column in columns]
             print(f"{title:24}" + "".join(f"{value:>27}" for value in rows))
-
-
-def interval(values: Sequence[float] | np.ndarray) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.4f} ± {half:.4f}"
 
 
 def pyod_table(options: argparse.Namespace) -> int:

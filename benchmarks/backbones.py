@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from spread import interval
 
 import jenga_core
 from jenga_security.examples.flows import flows
@@ -235,13 +235,6 @@ def show(name: str, setting: Setting, found: Mapping[str, Sequence[Mapping[str, 
         )
         print(f"{model:26}" + "".join(f"{cell:>20}" for cell in cells))
     sys.stdout.flush()
-
-
-def interval(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.4f} ± {half:.4f}"
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pandas as pd
-from backbones import interval
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score
+from spread import interval
 
 import jenga_core
 

@@ -27,7 +27,8 @@ import numpy as np
 import pandas as pd
 import torch
 import transformers
-from text_vs_hf import BATCH, MARK_PREDICT, MARK_TRAIN, RATE, Callback, Clock, Plugin, Watch, interval, minilm
+from spread import interval
+from text_vs_hf import BATCH, MARK_PREDICT, MARK_TRAIN, RATE, Callback, Clock, Plugin, Watch, minilm
 
 import jenga_core
 import jenga_text.plugin
@@ -295,15 +296,15 @@ def show(title: str, found: Mapping[str, Sequence[Side]]) -> bool:
     """Print the table of one set; whether the marks of speed were reached."""
     print(f"\n{title}, {len(found['jenga'])} seed(s)\n")
     print(
-        f"{'':14}{'F1':>16}{'intent':>16}{'train rows/s':>18}{'rows/CPU s':>18}{'predict rows/s':>18}{'rows/CPU s':>18}"
+        f"{'':14}{'F1':>16}{'intent':>16}{'train rows/s':>22}{'rows/CPU s':>22}{'predict rows/s':>22}{'rows/CPU s':>22}"
     )
     for side, runs in found.items():
         speeds = [[getattr(r, key)[i] for r in runs] for key in ("train", "predict") for i in (0, 1)]
-        quality = "".join(f"{interval(values):>16}" for values in ([r.f1 for r in runs], [r.intent for r in runs]))
-        print(f"{side:14}{quality}" + "".join(f"{interval(values):>18}" for values in speeds))
+        quality = "".join(f"{interval(values, 3):>16}" for values in ([r.f1 for r in runs], [r.intent for r in runs]))
+        print(f"{side:14}{quality}" + "".join(f"{interval(values, 3):>22}" for values in speeds))
     pairs = list(zip(found["jenga"], found["hugging face"], strict=True))
     ratios = [[getattr(a, k)[i] / getattr(b, k)[i] for a, b in pairs] for k in ("train", "predict") for i in (0, 1)]
-    print(f"{'ratio':14}{'':32}" + "".join(f"{interval(values):>18}" for values in ratios))
+    print(f"{'ratio':14}{'':32}" + "".join(f"{interval(values, 3):>22}" for values in ratios))
     met = np.mean(ratios[0]) >= MARK_TRAIN, np.mean(ratios[2]) >= MARK_PREDICT
     marks = zip(("training 1.5x", "prediction 2x"), met, strict=True)
     print("marks: " + ", ".join(f"{mark} {'reached' if ok else 'MISSED'}" for mark, ok in marks), flush=True)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import nsl_kdd_alerts as alerts
 import numpy as np
-from scipy.stats import t as student
+from spread import interval
 
 import jenga_core
 from jenga_core.builtin.metrics import BinaryMetrics
@@ -210,13 +210,6 @@ def tell(gates: Mapping[str, Sequence[Drift]]) -> None:
         print(
             f"  {name} ({drifts[0].rows:,}): fires {sum(d.fires for d in drifts)} of {len(drifts)}, drifted {fired}{top}"
         )
-
-
-def interval(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.4f} ± {half:.4f}"
 
 
 if __name__ == "__main__":

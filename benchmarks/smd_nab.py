@@ -28,8 +28,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from spread import interval
 
 import jenga_core
 from jenga_core.scoring import classical
@@ -160,13 +160,6 @@ def show(
     print(f"{'':20}" + "".join(f"{metric:>24}" for metric in METRICS))
     for model, runs in found.items():
         print(f"{model:20}" + "".join(f"{interval([run[metric] for run in runs]):>24}" for metric in METRICS))
-
-
-def interval(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.4f} ± {half:.4f}"
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from spread import interval
 
 import jenga_core
 import jenga_text.plugin
@@ -167,17 +167,10 @@ def show(
     heads = [f"{at} epoch{'s' if at > 1 else ''}" for at in options.epochs]
     print(f"{'':44}" + "".join(f"{head:>18}" for head in [*heads, "seconds an epoch"]))
     for model, runs in found.items():
-        cells = [interval(values) for values in zip(*runs, strict=True)]
+        cells = [interval(values, 3) for values in zip(*runs, strict=True)]
         if model in seconds:
             cells.append(f"{np.mean(seconds[model]):.0f}")
         print(f"{model:44}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
-
-
-def interval(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.3f}"
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.3f} ± {half:.3f}"
 
 
 def arguments() -> argparse.Namespace:

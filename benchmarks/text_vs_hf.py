@@ -37,8 +37,8 @@ import numpy as np
 import pandas as pd
 import torch
 import transformers
-from scipy.stats import t as student
 from sklearn.metrics import f1_score
+from spread import half_width, interval
 
 import jenga_core
 import jenga_text.plugin
@@ -299,18 +299,18 @@ def read(options: argparse.Namespace, name: str) -> Frames:
 def show(title: str, found: Mapping[str, Sequence[Side]]) -> bool:
     """Print the table of one set; whether the marks and equal quality were reached."""
     print(f"\n{title}, {len(found['jenga'])} seed(s)\n")
-    print(f"{'':14}{'weighted F1':>18}{'train rows/s':>18}{'rows/CPU s':>18}{'predict rows/s':>18}{'rows/CPU s':>18}")
+    print(f"{'':14}{'weighted F1':>22}{'train rows/s':>22}{'rows/CPU s':>22}{'predict rows/s':>22}{'rows/CPU s':>22}")
     for side, runs in found.items():
         columns = [[r.f1 for r in runs]] + [
             [getattr(r, k)[i] for r in runs] for k in ("train", "predict") for i in (0, 1)
         ]
-        print(f"{side:14}" + "".join(f"{interval(values):>18}" for values in columns))
+        print(f"{side:14}" + "".join(f"{interval(values, 3):>22}" for values in columns))
     pairs = list(zip(found["jenga"], found["hugging face"], strict=True))
     train = [[a.train[i] / b.train[i] for a, b in pairs] for i in (0, 1)]
     predict = [[a.predict[i] / b.predict[i] for a, b in pairs] for i in (0, 1)]
-    print(f"{'ratio':14}{'':18}" + "".join(f"{interval(values):>18}" for values in [*train, *predict]))
+    print(f"{'ratio':14}{'':22}" + "".join(f"{interval(values, 3):>22}" for values in [*train, *predict]))
     better = [a.f1 - b.f1 for a, b in pairs]
-    print(f"F1 difference, seed by seed: {interval(better)}")
+    print(f"F1 difference, seed by seed: {interval(better, 3)}")
     high = float(np.mean(better)) + (half_width(better) if len(better) > 1 else 0.0)
     met = np.mean(train[0]) >= MARK_TRAIN, np.mean(predict[0]) >= MARK_PREDICT, high >= 0
     print(f"marks: training {MARK_TRAIN}x {_met(met[0])}, prediction {MARK_PREDICT}x {_met(met[1])}, F1 {_met(met[2])}")
@@ -319,14 +319,6 @@ def show(title: str, found: Mapping[str, Sequence[Side]]) -> bool:
 
 def _met(reached: Any) -> str:
     return "reached" if reached else "MISSED"
-
-
-def half_width(values: Sequence[float]) -> float:
-    return float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-
-
-def interval(values: Sequence[float]) -> str:
-    return f"{np.mean(values):.3f}" + (f" ± {half_width(values):.3f}" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":
