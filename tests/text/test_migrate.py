@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import string
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from jenga_text.migrate.redaction import TYPES
 from jenga_text.migrate.writing import written
 from jenga_text.redact_config import EVERY
 
+needs_security = pytest.mark.skipif(find_spec("jenga_security") is None, reason="the new kinds are jenga-security's")
 CONFIGS = Path(__file__).parent / "migrate_configs"
 THREATS = [
     {"text": "peace", "label": "Non-Threat"},
@@ -483,6 +485,7 @@ def test_regression_is_one_number_for_each_head(old: Old) -> None:
 FLOWS = [{"bytes": at, "proto": "tcp", "id": at, "label": at % 2} for at in range(8)]
 
 
+@needs_security
 def test_a_table_is_read_whole_and_its_size_is_no_key(old: Old) -> None:
     """Trap 19 of the original: text stopped it, nothing was scaled, and input_dim was lost with the model."""
     head = {"name": "threat", "num_labels": 2}
@@ -504,6 +507,7 @@ def test_without_jenga_security_a_table_is_written_and_said_to_be_unchecked(old:
     assert any("pip install jenga-security" in warning for warning in old.warnings)
 
 
+@needs_security
 def test_label_zero_of_label_maps_is_normal(old: Old) -> None:
     rows = [{"bytes": 1, "label": "fine"}, {"bytes": 2, "label": "bad"}]
     maps = {"h": {0: "fine", 1: "bad"}}
@@ -511,6 +515,7 @@ def test_label_zero_of_label_maps_is_normal(old: Old) -> None:
     assert found["normal"] == ["fine"]
 
 
+@needs_security
 def test_more_than_two_kinds_of_traffic_are_classes(old: Old) -> None:
     rows = [{"bytes": at, "label": at % 3} for at in range(6)]
     config = old.task("anomaly_detection", rows, {"name": "h", "num_labels": 3})

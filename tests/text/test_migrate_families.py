@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,13 @@ def stand_ins(new: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+OF_SECURITY = {"experiment_security", "phishing_and_network"}
+needs_security = pytest.mark.skipif(find_spec("jenga_security") is None, reason="the new kinds are jenga-security's")
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=needs_security if name in OF_SECURITY else ()) for name in FAMILIES]
+)
 def test_a_family_is_migrated_checked_trained_and_predicts(
     family: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
