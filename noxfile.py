@@ -145,22 +145,18 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The measurements under benchmarks/. `nox -s bench -- --quick` for a glance."""
-    install(session, *PACKAGES, "lightgbm")  # stands beside on NSL-KDD, and nowhere else
+    # What stands beside Jenga in the measurements, and nowhere else.
+    install(
+        session, *PACKAGES, "jenga-security[pyod]", "lightgbm", "onnx", "onnxscript", "onnxruntime", "seqeval", MINILM
+    )
     env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-    session.run("python", "benchmarks/startup.py", env=env)
-    session.run("python", "benchmarks/training_loop.py", *session.posargs, env=env)
-    session.run("python", "benchmarks/resume.py", *session.posargs, env=env)
-    session.run("python", "benchmarks/multitask.py", *session.posargs, env=env)
-    if os.environ.get("JENGA_BENCH_DATA"):
-        session.install("lightgbm")
-        session.run("python", "benchmarks/nsl_kdd.py", *session.posargs, env=env)
-        session.run("python", "benchmarks/fraud_iot.py", *session.posargs, env=env)
-        session.run("python", "benchmarks/adbench.py", *session.posargs, env=env)
-        session.run("python", "benchmarks/smd_nab.py", *session.posargs, env=env)
-        session.run("python", "benchmarks/text_scratch.py", *session.posargs, env=env)
-        session.install("-c", CONSTRAINTS, MINILM)
-        session.run("python", "benchmarks/text_vs_hf.py", *session.posargs, env=env)
-    else:
+    alone = ["startup", "training_loop", "resume", "multitask", "score", "watch"]
+    tables = ["nsl_kdd", "fraud_iot", "adbench", "smd_nab", "backbones"]
+    texts = ["text_scratch", "ner_scratch", "text_vs_hf", "ner_vs_hf"]
+    data = bool(os.environ.get("JENGA_BENCH_DATA"))
+    for name in [*alone, *(tables + texts if data else ())]:
+        session.run("python", f"benchmarks/{name}.py", *(session.posargs if name != "startup" else ()), env=env)
+    if not data:
         session.warn("JENGA_BENCH_DATA is not set: benchmarks on real data were left out")
 
 

@@ -130,11 +130,12 @@ def start_accelerator(config: RunConfig) -> Accelerator:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
+    else:
+        atexit.register(leave_group)
     if config.train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
         torch.use_deterministic_algorithms(config.train.deterministic)
-    atexit.register(leave_group)
     keep_precision(config.train.precision)
     return Accelerator(
         mixed_precision=MODES[config.train.precision],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 
 from .phrases import Choice, date, mistyped, organisation, person, phrases, place, render
@@ -29,7 +30,8 @@ class Question:
     no: tuple[str, ...]
 
 
-def _questions() -> tuple[Question, ...]:
+@cache
+def questions() -> tuple[Question, ...]:
     """Sections of texts/calls.txt called "head | name | rate", in the order of the labels; "+" says yes, "-" no.
 
     "A:" is the agent, "C:" the caller, and "|" parts turns.
@@ -43,22 +45,24 @@ def _questions() -> tuple[Question, ...]:
     return tuple(found)
 
 
-SLOTS: dict[str, Choice] = {
-    **phrases("calls"),
-    "agent": person,
-    "caller": person,
-    "branch": organisation,
-    "when": date,
-    "town": place,
-    "number": lambda rng: f"{rng.randrange(1000):03d}",
-}
-QUESTIONS = _questions()
+@cache
+def slots() -> dict[str, Choice]:
+    """What stands in a pattern's braces."""
+    return {
+        **phrases("calls"),
+        "agent": person,
+        "caller": person,
+        "branch": organisation,
+        "when": date,
+        "town": place,
+        "number": lambda rng: f"{rng.randrange(1000):03d}",
+    }
 
 
 def heads() -> Mapping[str, list[str]]:
     """The names of the outputs, by head."""
     found: dict[str, list[str]] = {}
-    for question in QUESTIONS:
+    for question in questions():
         found.setdefault(question.head, []).append(question.name)
     return found
 
@@ -67,7 +71,7 @@ def call(rng: Random) -> tuple[str, dict[str, list[int] | None]]:
     """(transcript, labels by head). Without a hold the labels of that head are None."""
     skill, held = rng.gauss(0, 1), rng.random() < HOLDS
     turns, labels = [], dict[str, "list[int] | None"]()
-    for question in QUESTIONS:
+    for question in questions():
         if question.head == "hold" and not held:
             labels["hold"] = None
             continue
@@ -86,6 +90,6 @@ def call(rng: Random) -> tuple[str, dict[str, list[int] | None]]:
 
 def _spoken(pattern: str, rng: Random) -> str:
     """The turns as a speech recogniser would write them down, now and then with a word wrong."""
-    text, _ = render(pattern, rng, SLOTS)
+    text, _ = render(pattern, rng, slots())
     turns = [mistyped(turn.strip(), rng, 0.04) for turn in text.split("|") if turn.strip()]
     return "\n".join(turn.replace("A: ", "Agent: ", 1).replace("C: ", "Caller: ", 1) for turn in turns)

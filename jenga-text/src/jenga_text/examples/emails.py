@@ -6,6 +6,7 @@ Some phishing is written like honest mail but for what it asks. All senders, lin
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 
 from .phrases import Choice, date, made_up, organisation, person, phrases, place, render
@@ -38,18 +39,20 @@ def amount(rng: Random) -> str:
     return f"KES {rng.choice([500, 1200, 3400, 9999, 15000, 48250, 120000]):,}"
 
 
-PHRASES = phrases("emails")
-SLOTS: dict[str, Choice] = {
-    "org": organisation,
-    "person": person,
-    "place": place,
-    "day": date,
-    "month": PHRASES["month"],
-    "amount": amount,
-    "link": link,
-    "bad": bad_link,
-    "number": lambda rng: f"{rng.randrange(10**5):05d}",
-}
+@cache
+def slots() -> dict[str, Choice]:
+    """What stands in a pattern's braces."""
+    return {
+        "org": organisation,
+        "person": person,
+        "place": place,
+        "day": date,
+        "month": phrases("emails")["month"],
+        "amount": amount,
+        "link": link,
+        "bad": bad_link,
+        "number": lambda rng: f"{rng.randrange(10**5):05d}",
+    }
 
 
 def email(rng: Random) -> dict[str, str]:
@@ -58,11 +61,12 @@ def email(rng: Random) -> dict[str, str]:
     manner = "legitimate" if label == "phishing" and rng.random() < CAREFUL else label
     about = "either" if rng.random() < SHARED else manner
     ask = "either" if rng.random() < SHARED else label
-    parts = [PHRASES[part] for part in ("open", f"about {about}", f"ask {ask}", "end")]
+    said_by = phrases("emails")
+    parts = [said_by[part] for part in ("open", f"about {about}", f"ask {ask}", "end")]
     if rng.random() < 0.3:
-        parts.insert(2, PHRASES["about legitimate"])
+        parts.insert(2, said_by["about legitimate"])
     body = " ".join(rng.choice(part) for part in parts)
-    text, _ = render(body.strip(), rng, SLOTS, typos=0.06 if manner == "phishing" else 0.03)
-    subject, _ = render(rng.choice(PHRASES[f"subject {manner if rng.random() < 0.7 else 'legitimate'}"]), rng, SLOTS)
+    text, _ = render(body.strip(), rng, slots(), typos=0.06 if manner == "phishing" else 0.03)
+    subject, _ = render(rng.choice(said_by[f"subject {manner if rng.random() < 0.7 else 'legitimate'}"]), rng, slots())
     said = LABELS[(label == "phishing") != (rng.random() < WRONG)]
     return {"subject": subject, "body": " ".join(text.split()), "label": said}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -76,8 +77,11 @@ may name the same backbone.
 
 """
 
-PHRASES = phrases("multitask")
-SLOTS: dict[str, Choice] = {**ENTITIES, **PHRASES}
+
+@cache
+def slots() -> dict[str, Choice]:
+    """What stands in a pattern's braces."""
+    return {**ENTITIES, **phrases("multitask")}
 
 
 def reports(rows: int, seed: int) -> Rows:
@@ -88,12 +92,14 @@ def reports(rows: int, seed: int) -> Rows:
 
 def _report(rng: Random) -> dict[str, object]:
     label, other = rng.choice([("Threat", "Non-Threat"), ("Non-Threat", "Threat")])
-    pattern = rng.choice(PHRASES[label])
+    pattern = rng.choice(phrases("multitask")[label])
     if rng.random() < 0.5:
         pattern = (
-            rng.choice(["{0} {1}", "{1} {0}"]).replace("{0}", pattern).replace("{1}", rng.choice(PHRASES["around"]))
+            rng.choice(["{0} {1}", "{1} {0}"])
+            .replace("{0}", pattern)
+            .replace("{1}", rng.choice(phrases("multitask")["around"]))
         )
-    text, entities = render(pattern, rng, SLOTS, typos=0.08)
+    text, entities = render(pattern, rng, slots(), typos=0.08)
     if rng.random() < 0.1:
         text = text.lower()
     lacks = rng.random()

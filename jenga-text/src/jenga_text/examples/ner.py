@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -64,8 +65,11 @@ The labels are PER (people), LOC (places), ORG (organisations) and DATE.
 
 """
 
-PHRASES = phrases("ner")
-SLOTS: dict[str, Choice] = {**ENTITIES, **PHRASES}
+
+@cache
+def slots() -> dict[str, Choice]:
+    """What stands in a pattern's braces."""
+    return {**ENTITIES, **phrases("ner")}
 
 
 def sentences(rows: int, seed: int) -> Rows:
@@ -75,9 +79,9 @@ def sentences(rows: int, seed: int) -> Rows:
 
 
 def _sentence(rng: Random) -> dict[str, object]:
-    text, entities = render(rng.choice(PHRASES["sentence"]), rng, SLOTS, typos=0.05)
+    text, entities = render(rng.choice(phrases("ner")["sentence"]), rng, slots(), typos=0.05)
     if rng.random() < 0.15:  # a name that is none of the four
-        text += f" {rng.choice(PHRASES['other'])} {made_up(rng)}."
+        text += f" {rng.choice(phrases('ner')['other'])} {made_up(rng)}."
     if rng.random() < 0.16:
         text = text.lower()
     return {"text": text, "entities": marked(entities, rng)}

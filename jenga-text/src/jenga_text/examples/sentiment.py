@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,6 @@ from .writing import SWAP, Rows, without, write_template
 
 ROWS, NEW_ROWS = 4000, 200
 LABELS = ("negative", "neutral", "positive")
-PHRASES = phrases("sentiment")
 WRONG = 0.05  # share of the labels that are changed to another: people who label texts do not agree either
 
 CONFIG = """\
@@ -63,9 +63,12 @@ of each label, `sentiment.p(negative)` and so on. The report is `run/report.html
 
 """
 
-SLOTS: dict[str, Choice] = {**ENTITIES, **PHRASES}
-SLOTS["good"] = PHRASES["good"] + PHRASES["either"]
-SLOTS["bad"] = PHRASES["bad"] + PHRASES["either"]
+
+@cache
+def slots() -> dict[str, Choice]:
+    """What stands in a pattern's braces."""
+    own = phrases("sentiment")
+    return {**ENTITIES, **own, "good": own["good"] + own["either"], "bad": own["bad"] + own["either"]}
 
 
 def messages(rows: int, seed: int) -> Rows:
@@ -76,9 +79,9 @@ def messages(rows: int, seed: int) -> Rows:
 
 def _message(rng: Random) -> dict[str, str]:
     label = rng.choices(LABELS, [0.35, 0.3, 0.35])[0]
-    text, _ = render(rng.choice(PHRASES[label]), rng, SLOTS, typos=0.1)
+    text, _ = render(rng.choice(phrases("sentiment")[label]), rng, slots(), typos=0.1)
     if rng.random() < 0.25:  # a second sentence that says nothing about it
-        more, _ = render(rng.choice(PHRASES["neutral"][:2]), rng, SLOTS, typos=0.1)
+        more, _ = render(rng.choice(phrases("sentiment")["neutral"][:2]), rng, slots(), typos=0.1)
         text = rng.choice([f"{text}. {more}", f"{more}. {text}"])
     text = rng.choice([text, text, text.lower(), text[0].upper() + text[1:] + rng.choice([".", "!", ""])])
     return {"text": text, "sentiment": rng.choice(LABELS) if rng.random() < 1.5 * WRONG else label}

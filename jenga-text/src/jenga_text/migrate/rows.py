@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from jenga_core.errors import UserError, nearest
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jenga_core.registry import Registry
-
-HOMES = ("/home/", "/Users/", "/root/")
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,7 @@ class Rows:
 
 def look(data_path: str, place: Place, where: str, draft: Draft) -> Rows:
     """Find and read the file: from the old file's folder, from here, and by its name beside the old file."""
-    windows = PureWindowsPath(data_path)
-    if data_path.startswith(HOMES) or (windows.drive and windows.is_absolute()):
+    if PurePosixPath(data_path).is_absolute() or PureWindowsPath(data_path).is_absolute():
         draft.warn(f"{where}: an absolute path, which holds on one computer only")
     found = next((path for path in _candidates(data_path, place.old) if path.is_file()), None)
     if found is None:
