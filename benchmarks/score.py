@@ -79,7 +79,15 @@ def train(folder: Path) -> None:
     table, attack = flows(20_000, 0)
     config = {
         "data": {"flows": {}},
-        "inputs": {"flow": {"columns": [*NUMBERS, *WORDS], "processor": "security/table"}},
+        "inputs": {
+            "flow": {
+                "columns": [*NUMBERS, *WORDS],
+                "processor": {
+                    "kind": "security/table",
+                    "numeric": list(NUMBERS),
+                },  # the port as well
+            }
+        },
         "backbones": {"table": {"kind": "security/tabular-mlp", "width": 128, "depth": 3}},
         "tasks": {
             "threat": {
