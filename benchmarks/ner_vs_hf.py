@@ -50,7 +50,7 @@ class TokenSet:
     quick_rows: int
 
 
-SETS = {"masakhaner2_swa": TokenSet(False, 5, 12, 96), "atis": TokenSet(True, 4, 20, 128)}
+SETS = {"masakhaner2_swa": TokenSet(False, 5, 12, 192), "atis": TokenSet(True, 4, 20, 893)}
 
 
 @dataclass(frozen=True)

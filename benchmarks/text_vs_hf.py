@@ -63,8 +63,8 @@ class TextSet:
 
 
 SETS = {
-    "afrisenti_swa": TextSet(["tweet"], "label", 128, 4, 16, 128),
-    "masakhanews_swa": TextSet(["headline", "text"], "category", 256, 8, 6, 48),
+    "afrisenti_swa": TextSet(["tweet"], "label", 128, 4, 16, 256),
+    "masakhanews_swa": TextSet(["headline", "text"], "category", 256, 8, 12, 128),
 }
 Frames = Mapping[str, pd.DataFrame]
 

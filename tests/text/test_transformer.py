@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +18,11 @@ import jenga_core
 from jenga_core.errors import UserError
 from jenga_text import layers
 from jenga_text.config import TransformerConfig
+from jenga_text.dropout import Dropout
 from jenga_text.layout import by_length, groups, rows_alone, windows
 from jenga_text.transformer import Transformer
 from jenga_text.unpadded import KNOWN
-
-SMALL = {
-    "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32,
-    "max_position_embeddings": 40, "pad_token_id": 1,
-}  # fmt: skip
-OWN = {
-    "distilbert": {"intermediate_size": None, "hidden_dim": 32},
-    "electra": {"embedding_size": 16},
-    "modernbert": {"local_attention": 8, "layer_types": ["full_attention", *["sliding_attention"] * 2],
-                   "bos_token_id": 2, "eos_token_id": 3,
-                   "cls_token_id": 2, "sep_token_id": 3},
-}  # fmt: skip
-FACTS = {"vocabulary": 50, "pad": 1, "types": 1, "tail": 1}
-
-
-def architecture(kind: str) -> dict[str, Any]:
-    options = {"model_type": kind, **SMALL, **OWN.get(kind, {})}
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def built(kind: str = "bert", facts: Mapping[str, Any] = FACTS, **options: Any) -> Transformer:
-    torch.manual_seed(0)
-    return Transformer(TransformerConfig(architecture=architecture(kind), **options), facts).eval()
+from small_encoders import FACTS, SMALL, architecture, built
 
 
 def rows(lengths: list[int], seed: int = 0) -> dict[str, torch.Tensor]:
@@ -230,7 +208,7 @@ def test_dropout_is_that_of_the_options() -> None:
     model = built(dropout=0.0).train()
     model.encoder.config.attention_probs_dropout_prob = 0.0
     drops = {
-        m.p for n, m in model.encoder.named_modules() if isinstance(m, torch.nn.Dropout) and "attention.self" not in n
+        m.p for n, m in model.encoder.named_modules() if isinstance(m, Dropout) and "attention.self" not in n
     }
     assert drops == {0.0}
 

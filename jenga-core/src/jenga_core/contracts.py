@@ -9,6 +9,7 @@ to get its defaults::
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
@@ -215,6 +216,14 @@ class Backbone(Protocol):
     def learning_rates(self, default: float) -> Mapping[str, float]:
         """Peak learning rates of this module's parameters, by name; those not named learn at `default`."""
         return {}
+
+    def trained_on(self, seen: Sequence[tuple[Encoded, Array]]) -> AbstractContextManager[None]:
+        """Entered before the optimizer is made, left after the last step: what these rows cannot teach need not be trained.
+
+        `seen`: the training rows of each input that this backbone reads. Within it names of parameters and what `state_dict`
+        gives and takes must be those of the whole module; at its end the module must be what it was, but for what it learned.
+        """
+        return nullcontext()
 
 
 class Fusion(Protocol):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, cast
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from .contracts import Backbone, Batch, Features, Task, View
+from .contracts import Array, Backbone, Batch, Encoded, Features, Task, View
 from .named import Named
+
+if TYPE_CHECKING:
+    from .data import EncodedTable
 
 
 class Absent(nn.Module):
@@ -57,6 +60,19 @@ class Model(nn.Module):
     def repeats(self, table: str) -> int:
         """How often a training batch holds each of its rows: what the backbone of this table that asks for most wants."""
         return max(int(self.backbones[name].repeats) for name in self.wiring[table].values())  # type: ignore[arg-type]
+
+    @contextmanager
+    def trained_on(self, tables: Mapping[str, EncodedTable], rows: Mapping[str, Array]) -> Iterator[None]:
+        """Around training on `rows` of `tables`: each backbone learns which rows it will read."""
+        seen: dict[str, list[tuple[Encoded, Array]]] = {name: [] for name, _ in self.backbones.items()}
+        for table, inputs in self.wiring.items():
+            for name, backbone in inputs.items():
+                encoded = tables[table].inputs[name]
+                seen[backbone].append((encoded, rows[table][encoded.present[rows[table]]]))
+        with ExitStack() as stack:
+            for name, module in self.backbones.items():
+                stack.enter_context(cast(Backbone, module).trained_on(seen[name]))
+            yield
 
     @contextmanager
     def scoring(self) -> Iterator[None]:

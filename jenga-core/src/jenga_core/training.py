@@ -60,7 +60,8 @@ def train(
         return run
     try:
         with run.interruptible():
-            fit(run)
+            with run.model.trained_on(run.data.tables, run.train_rows):
+                fit(run)
             finish(run, report=report)
     except BaseException as error:
         run.hook.on_exception(run=run, error=error)

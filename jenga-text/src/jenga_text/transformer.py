@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jenga_core.contracts import Array, Backbone, Features
+from jenga_core.contracts import Array, Backbone, Encoded, Features, Ragged
 from jenga_core.errors import UserError
 
 from . import layers
 from .checkpoints import config_of, load_config, load_encoder, saved_config
 from .config import TransformerConfig
+from .dropout import install
 from .layout import Layout, by_length, counting, groups, rows_alone, windows
 from .pooling import Pooling
 from .unpadded import KNOWN, Sequences, register
+from .used import only_used
 
 AT_ONCE = 32768  # tokens of windows that are read together when nothing is trained: bounds memory on very long rows
 # Pairs of tokens that attention scores on a CPU in the time that one more run of sequences takes, with dropout and gradients.
@@ -65,6 +68,11 @@ class Transformer(nn.Module, Backbone):
     def learning_rates(self, default: float) -> Mapping[str, float]:
         rates = layers.rates(self.encoder, self.options.learning_rate or default, self.options.layer_decay)
         return {f"encoder.{name}": rate for name, rate in rates.items()}
+
+    def trained_on(self, seen: Sequence[tuple[Encoded, Array]]) -> AbstractContextManager[None]:
+        return only_used(
+            self.encoder, [cast(Ragged, encoded.columns["ids"]).take(rows).values for encoded, rows in seen]
+        )
 
     def forward(self, **data: Tensor) -> Features:
         ids, mask = data["ids"], data["mask"]
@@ -156,4 +164,5 @@ def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping
         model = cast(Any, AutoModel).from_config(described, attn_implementation=attention, dtype=torch.float32)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # a layer that nothing here uses would be saved, counted and never trained
+    install(model)
     return model

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .dropout import drop
+
 NAME = "jenga_unpadded"
+SCORES = 2**20  # of attention, computed at a time where they are dropped out on a CPU: about what its caches hold
 # The model types of which tests show that this changes nothing but the order of floating-point sums.
 KNOWN = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "modernbert"})
 
@@ -67,18 +70,40 @@ def attend(
 
     `sequences`: the tokens in runs of sequences of similar lengths; each run is padded on its own.
     """
-    found, begin = [], 0
-    for some in sequences:
-        run = slice(begin, begin + len(some.place))
-        q, k, v = (some.padded(each[0, :, run].transpose(0, 1)).transpose(1, 2) for each in (query, key, value))
+    found, sizes = [], [len(some.place) for some in sequences]
+    # Not slices: the gradient of each would be as large as all of them.
+    every = (each[0].transpose(0, 1).split(sizes) for each in (query, key, value))
+    for some, *flat in zip(sequences, *every, strict=True):
+        q, k, v = (some.padded(each).transpose(1, 2) for each in flat)
         mask = None if some.mask is None else some.mask[:, None, None, :]
         if sliding_window is not None and some.longest > sliding_window:
             near = _near(some.longest, sliding_window, query.device)
             mask = near if mask is None else mask & near
-        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling)
+        out = _attention(q, k, v, mask, dropout, scaling)
         found.append(some.flat(out.transpose(1, 2)))
-        begin = run.stop
     return torch.cat(found)[None], None
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, scale: float | None) -> Tensor:
+    """softmax(q k^T * scale) v with dropout on the probabilities. [W, H, T, d]
+
+    PyTorch's kernel for CPUs knows no dropout: with it, it takes steps over all sequences at once that neither a cache holds
+    nor the mask needs. Here a few sequences at a time take them.
+    """
+    if dropout == 0.0 or q.device.type != "cpu":
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale)
+    count, heads, longest, width = q.shape
+    q = q * (width**-0.5 if scale is None else scale)
+    size, out = max(SCORES // (heads * longest**2), 1), []
+    masks = [None] * count if mask is None else mask.expand(count, *mask.shape[1:]).split(size)
+    for some_q, some_k, some_v, some_mask in zip(q.split(size), k.split(size), v.split(size), masks, strict=False):
+        scores = some_q @ some_k.transpose(-1, -2)
+        if some_mask is not None:
+            # Past autograd: where a probability is zero, so is the gradient. Not minus infinity: what is behind the end of
+            # a sequence may see nothing, and must not become NaN.
+            scores.detach().masked_fill_(~some_mask, torch.finfo(scores.dtype).min)
+        out.append(drop(scores.softmax(-1), dropout) @ some_v)
+    return torch.cat(out)
 
 
 def _near(longest: int, window: int, device: Any) -> Tensor:

@@ -1,0 +1,248 @@
+"""Embeddings that no training row reads are left alone: the rest trains as it would have, and nobody outside notices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import jenga_core
+import jenga_text.plugin
+from jenga_core.api import TrainerHookSpec, hookimpl
+from jenga_core.config import ComponentConfig
+from jenga_core.contracts import Encoded, Ragged
+from jenga_core.errors import HookError
+from jenga_core.registry import Registry
+from jenga_text.transformer import Transformer
+from jenga_text.unpadded import KNOWN
+from jenga_text.used import UsedEmbedding
+from small_encoders import SMALL, architecture, built
+
+IDS = [[5, 9, 9, 7], [7, 20, 5]]
+USED = sorted({i for row in IDS for i in row})
+KINDS = [*sorted(KNOWN), "mpnet"]  # the last is read with its padding
+
+
+def seen(ids: list[list[int]] = IDS) -> list[tuple[Encoded, np.ndarray[Any, Any]]]:
+    """As the core hands them over: among rows that are not trained on and hold every token there is."""
+    rows = [list(range(50)), *ids]
+    encoded = Encoded({"ids": Ragged.of(rows, np.int32)}, np.ones(len(rows), dtype=bool))
+    return [(encoded, np.arange(1, len(rows)))]
+
+
+def batch(ids: list[list[int]] = IDS) -> dict[str, torch.Tensor]:
+    longest = max(map(len, ids))
+    mask = torch.tensor([[at < len(row) for at in range(longest)] for row in ids])
+    return {"ids": torch.tensor([row + [1] * (longest - len(row)) for row in ids]), "mask": mask}
+
+
+def learn(model: Transformer, decay: float = 0.0) -> None:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=decay)
+    for _ in range(3):
+        features = model(**batch())
+        (features.pooled.square().mean() + features.tokens.sin().mean()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def embedding(model: Transformer) -> torch.Tensor:
+    return model.encoder.get_input_embeddings().weight.detach().clone()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_learns_what_it_learns_with_its_whole_table(kind: str) -> None:
+    whole, parted = built(kind), built(kind)
+    learn(whole)
+    with parted.trained_on(seen()):
+        assert isinstance(parted.encoder.get_input_embeddings(), UsedEmbedding)
+        learn(parted)
+    for (name, one), (other, two) in zip(whole.named_parameters(), parted.named_parameters(), strict=True):
+        assert name == other
+        torch.testing.assert_close(one, two, msg=name)
+    assert all(p.requires_grad for p in parted.encoder.get_input_embeddings().parameters())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_tokens_stay_as_they_were_to_the_last_bit_and_those_that_are_read_move(kind: str) -> None:
+    model = built(kind)
+    before = embedding(model)
+    with model.trained_on(seen()):
+        learn(model, decay=0.5)
+    moved = (embedding(model) != before).any(dim=1)
+    assert moved.nonzero().flatten().tolist() == USED
+
+
+def test_tokens_that_no_training_row_holds_are_looked_up_all_the_same() -> None:
+    model, new = built(), batch([[5, 33, 40], [41, 7]])
+    expected = model(**new).tokens
+    with model.trained_on(seen()):
+        assert torch.equal(model(**new).tokens, expected)
+
+
+@pytest.mark.parametrize("kind", ["bert", "electra"])
+def test_weights_are_saved_and_loaded_as_those_of_the_whole_model(kind: str) -> None:
+    model, other = built(kind), built(kind)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.normal_()
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    with model.trained_on(seen()):
+        learn(model)
+        held = model.state_dict()
+        assert {name: value.shape for name, value in held.items()} == shapes
+        assert list(held) == list(shapes)
+        model.load_state_dict(other.state_dict())
+        assert all(torch.equal(value, other.state_dict()[name]) for name, value in model.state_dict().items())
+        model.load_state_dict(held)
+    assert all(torch.equal(value, held[name]) for name, value in model.state_dict().items())
+    assert torch.equal(other(**batch()).tokens, built_from(other, kind)(**batch()).tokens)
+
+
+def built_from(other: Transformer, kind: str) -> Transformer:
+    model = built(kind)
+    with model.trained_on(seen()):
+        model.load_state_dict(other.state_dict())
+    return model
+
+
+def test_missing_weights_are_missed() -> None:
+    model = built()
+    state = {name: value for name, value in model.state_dict().items() if "word_embeddings" not in name}
+    with model.trained_on(seen()), pytest.raises(RuntimeError, match=r"Missing key.*word_embeddings\.weight"):
+        model.load_state_dict(state)
+
+
+def test_gradients_and_optimizer_hold_the_rows_that_are_used() -> None:
+    model = built()
+    with model.trained_on(seen()):
+        trained = [p for p in model.encoder.embeddings.word_embeddings.parameters() if p.requires_grad]
+        assert [tuple(p.shape) for p in trained] == [(len(USED), SMALL["hidden_size"])]
+        assert "encoder.embeddings.word_embeddings.weight" in model.learning_rates(0.1)
+
+
+@pytest.mark.parametrize("reason", ["most are used", "frozen", "tied", "other class"])
+def test_a_table_that_cannot_be_parted_or_is_used_for_the_most_part_is_trained_as_it_is(reason: str) -> None:
+    model = built(freeze=0 if reason == "frozen" else None)
+    ids = [list(range(3, 40))] if reason == "most are used" else IDS
+    table = model.encoder.get_input_embeddings()
+    if reason == "tied":
+        model.encoder.decoder = torch.nn.Linear(SMALL["hidden_size"], 50, bias=False)
+        model.encoder.decoder.weight = table.weight
+    if reason == "other class":
+
+        class Scaled(torch.nn.Embedding):
+            pass
+
+        table = Scaled(50, SMALL["hidden_size"])
+        model.encoder.set_input_embeddings(table)
+    with model.trained_on(seen(ids)):
+        assert model.encoder.get_input_embeddings() is table
+    assert table.weight.requires_grad is (reason != "frozen")
+
+
+def test_the_table_is_whole_again_after_an_error() -> None:
+    model = built()
+    table = model.encoder.get_input_embeddings()
+    with pytest.raises(ZeroDivisionError), model.trained_on(seen()):
+        raise ZeroDivisionError
+    assert model.encoder.get_input_embeddings() is table
+
+
+# ------------------------------------------------------------------ in a run
+
+
+class Stop:
+    """Ends the run after step `at`, as a crash would, and remembers the shapes of what the optimizer trains."""
+
+    shapes: list[tuple[int, ...]]
+    at: int | None = None
+
+    def __init__(self, config: ComponentConfig) -> None: ...
+
+    @hookimpl
+    def on_step(self, run: Any) -> None:
+        Stop.shapes = [tuple(p.shape) for group in run.optimizer.param_groups for p in group["params"]]
+        if run.step + 1 == Stop.at:
+            raise RuntimeError("crashed")
+
+
+class Plugin:
+    @staticmethod
+    @hookimpl
+    def jenga_register_trainer_hooks() -> list[Any]:
+        return [
+            TrainerHookSpec(
+                name="stop",
+                factory=f"{__name__}:Stop",
+                config="jenga_core.config:ComponentConfig",
+                summary="ends a run",
+            )
+        ]
+
+
+def train(folder: Path, *, tokenizer: Path, resume: bool = False) -> jenga_core.Run:
+    texts = [f"{one} {two}" for one in ("nzuri", "mbaya", "sawa", "vibaya") for two in ("sana", "leo", "jana")] * 2
+    frame = pd.DataFrame({"text": texts, "label": ["good", "bad"] * 12})
+    config = {
+        "data": {"rows": {"split": {"validation": 0.25, "test": 0.25}}},
+        "backbones": {"encoder": {"kind": "text/transformer",
+                                  "architecture": {**architecture("bert"), "vocab_size": 400, "pad_token_id": 0}}},
+        "inputs": {"text": {"columns": ["text"],
+                            "processor": {"kind": "text/tokenizer", "checkpoint": str(tokenizer)}}},
+        "tasks": {"mood": {"kind": "core/classification", "target": "label"}},
+        "train": {"epochs": 3, "batch_size": 4, "learning_rate": 0.01, "bootstrap": 0, "baselines": False,
+                  "checkpoint": {"steps": 1}},
+        "hooks": [{"kind": "core/ema", "decay": 0.5}, "watch/stop"],
+    }  # fmt: skip
+    registry = Registry.of(text=jenga_text.plugin, watch=Plugin)
+    return jenga_core.train(
+        config, data=frame, output=folder, registry=registry, quiet=True, report=False, seed=3, resume=resume
+    )
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 letters and syllables as tokens, as a folder of transformers."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        *"abcdefghijklmnopqrstuvwxyz",
+        *(f"##{c}" for c in map(chr, range(97, 123))),
+    ]
+    words += [f"neno{i}" for i in range(300)]
+    made = Tokenizer(models.WordPiece({word: at for at, word in enumerate(words)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    folder = tmp_path_factory.mktemp("tokenizer")
+    PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    ).save_pretrained(folder)
+    return folder
+
+
+def test_a_run_that_goes_on_after_a_crash_ends_with_the_weights_of_one_that_did_not(
+    tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path / "whole", tokenizer=tokenizer)
+    used = max(shape[0] for shape in Stop.shapes if len(shape) == 2 and shape[1] == SMALL["hidden_size"])
+    assert used < 60  # of 400 tokens
+    monkeypatch.setattr(Stop, "at", 4)
+    with pytest.raises(HookError, match="crashed"):
+        train(tmp_path / "torn", tokenizer=tokenizer)
+    monkeypatch.setattr(Stop, "at", None)
+    torn = train(tmp_path / "torn", tokenizer=tokenizer, resume=True)
+    one, two = whole.model.state_dict(), torn.model.state_dict()
+    assert one.keys() == two.keys()
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    assert len(next(value for name, value in one.items() if name.endswith("word_embeddings.weight"))) == 400
+    predictor = jenga_core.load(whole.folder, registry=Registry.of(text=jenga_text.plugin, watch=Plugin))
+    assert all(torch.equal(value, one[name]) for name, value in predictor.model.state_dict().items())
