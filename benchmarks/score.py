@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
+from spread import half_width
 
 FLOATS = ("duration", "packet_size", "gap_mean", "gap_deviation")
 COUNTS = (
@@ -41,17 +42,6 @@ COUNTS = (
 NUMBERS = FLOATS + COUNTS
 WORDS = {"protocol": ("tcp", "udp", "icmp"), "state": ("SF", "S0", "REJ", "RSTO", "OTH", "S1", "RSTR", "SH")}
 GROUP = 125_000  # rows of a row group
-STUDENT = {
-    1: 12.71,
-    2: 4.30,
-    3: 3.18,
-    4: 2.78,
-    5: 2.57,
-    6: 2.45,
-    7: 2.36,
-    8: 2.31,
-    9: 2.26,
-}  # 97.5 %, by degrees of freedom
 
 
 def flows(rows: int, seed: int) -> tuple[pa.Table, np.ndarray[Any, Any]]:
@@ -253,7 +243,7 @@ def compare(folder: Path, rows: int, repeats: int) -> None:
         busy.append(found["hand"]["busy"] / found["jenga"]["busy"])
         ratios.append(found["hand"]["seconds"] / found["jenga"]["seconds"])
     agree(folder)
-    spread = STUDENT[repeats - 1] * statistics.stdev(ratios) / repeats**0.5 if repeats > 1 else float("nan")
+    spread = half_width(ratios) if repeats > 1 else float("nan")
     print(f"{rows:,} rows, {repeats} repeats, rows per second of the work")
     print(f"  bare script   {statistics.mean(speeds['hand']):12,.0f}")
     print(f"  jenga score   {statistics.mean(speeds['jenga']):12,.0f}")

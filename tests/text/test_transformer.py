@@ -207,9 +207,7 @@ def test_gradient_checkpointing_changes_no_gradient() -> None:
 def test_dropout_is_that_of_the_options() -> None:
     model = built(dropout=0.0).train()
     model.encoder.config.attention_probs_dropout_prob = 0.0
-    drops = {
-        m.p for n, m in model.encoder.named_modules() if isinstance(m, Dropout) and "attention.self" not in n
-    }
+    drops = {m.p for n, m in model.encoder.named_modules() if isinstance(m, Dropout) and "attention.self" not in n}
     assert drops == {0.0}
 
 

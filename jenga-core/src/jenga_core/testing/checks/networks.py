@@ -74,6 +74,24 @@ class NetworkChecks(Samples):
         model, fitted = self.backbone_under_test(backbone, tmp_path)
         assert_gradients(model, model.train()(**fitted.batch(fitted.rows, "train")))
 
+    def test_backbone_that_is_told_what_it_trains_on_stays_itself(self, backbone: str, tmp_path: Path) -> None:
+        """Within `trained_on`: the same names, shapes, weights and outputs, and weights that can be put back. After it too."""
+        model, fitted = self.backbone_under_test(backbone, tmp_path)
+        names = [name for name, _ in model.named_parameters()]
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        with torch.no_grad():
+            expected = model(**fitted.batch(fitted.rows)).pooled
+        with model.trained_on([(fitted.encoded, fitted.rows[:1])]):  # type: ignore[operator]
+            assert {name for name, p in model.named_parameters() if p.requires_grad} <= set(names)
+            assert _same(model.state_dict(), before), "state_dict is not that of the whole module"
+            with torch.no_grad():
+                assert torch.equal(model(**fitted.batch(fitted.rows)).pooled, expected)
+                other = {name: value + 1 if value.is_floating_point() else value for name, value in before.items()}
+                model.load_state_dict(other)
+            assert _same(model.state_dict(), other), "load_state_dict does not take what state_dict gives"
+        assert _same(model.state_dict(), other), "what was learned is lost at the end"
+        assert [name for name, _ in model.named_parameters()] == names
+
     def test_backbone_survives_a_model_folder(self, backbone: str, tmp_path: Path) -> None:
         """Weights as safetensors, facts and `saved()` as JSON: the same architecture, the same numbers."""
         model, fitted = self.backbone_under_test(backbone, tmp_path)
@@ -146,6 +164,10 @@ class NetworkChecks(Samples):
         dims = {"type": 6, "b.c": 8, "a": 6}  # names that torch refuses for modules, and not in the alphabet's order
         model = self.registry().factory(kind, FusionSpec)(example(self.registry(), kind, FusionSpec), dims).eval()
         return model, _parts(dims, {"type": [3, 1, 2, 3], "b.c": [1, 1, 1, 1], "a": [0, 2, 4, 1]})
+
+
+def _same(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> bool:
+    return list(one) == list(two) and all(torch.equal(value, two[name]) for name, value in one.items())
 
 
 def _parts(dims: Mapping[str, int], lengths: Mapping[str, list[int]]) -> dict[str, Features]:
