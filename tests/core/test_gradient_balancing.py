@@ -259,6 +259,35 @@ def test_gradnorm_by_hand() -> None:
     assert hook.weigh(None, ["a", "b"], products, {"a": 3.0, "b": 5.0}) == pytest.approx(raw * 2 / raw.sum())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_gradnorm_descends_on_its_papers_loss(seed: int) -> None:
+    """Three losses of a shared matrix; the slope of the paper's loss in log(w) by autograd, through the norms themselves."""
+    rng, rate, alpha = np.random.default_rng(seed), 0.07, 1.5
+    shared = torch.tensor(rng.normal(size=(3, 4)), requires_grad=True)
+    inputs = torch.tensor(rng.normal(size=(5, 3)) * 2)
+    hook, log_w, first = gradnorm(learning_rate=rate, alpha=alpha), torch.zeros(3, dtype=torch.float64), None
+    for _ in range(4):
+        out = inputs @ shared
+        losses = torch.stack([out.square().mean(), 9 * out.sin().square().mean(), out.exp().mean()])
+        gradients = torch.stack([torch.autograd.grad(loss, shared, retain_graph=True)[0].flatten() for loss in losses])
+        first = losses.detach() if first is None else first
+        products, values = (gradients @ gradients.T).numpy(), losses.detach()
+        mine = hook.weigh(None, ["a", "b", "c"], products, dict(zip("abc", values.tolist(), strict=True)))
+        assert mine == pytest.approx(log_w.exp().numpy())
+        free = log_w.clone().requires_grad_()
+        norms = torch.stack([
+            torch.autograd.grad(weight * loss, shared, retain_graph=True, create_graph=True)[0].norm()
+            for weight, loss in zip(free.exp(), losses, strict=True)
+        ])  # fmt: skip
+        mean, ratios = norms.mean().detach(), values / first
+        target = mean * (ratios / ratios.mean()) ** alpha
+        (slope,) = torch.autograd.grad((norms - target).abs().sum(), free)
+        moved = (log_w - rate * slope / mean).exp()
+        log_w = (moved * (3 / moved.sum())).log()
+        with torch.no_grad():  # the losses move, each at its own pace
+            shared -= 0.02 * gradients.sum(0).view_as(shared) / gradients.sum(0).norm()
+
+
 def test_gradnorm_gives_more_to_the_task_that_learns_slower() -> None:
     found = {}
     for alpha in (0.0, 2.0):

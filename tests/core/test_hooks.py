@@ -201,6 +201,46 @@ def test_uncertainty_of_a_task_without_a_loss_gets_no_gradient():
     assert hook.log_variances["b"].grad is None
 
 
+@pytest.fixture
+def torchjd() -> Any:
+    return pytest.importorskip("torchjd.scalarization", reason="the oracle is not installed: pip install torchjd")
+
+
+def test_uncertainty_is_torchjds(torchjd: Any) -> None:
+    """Theirs is the form for regression, exp(-s) L / 2 + s / 2; ours, without the half, is theirs of losses twice as large."""
+    run = make_run()
+    hook, theirs = uncertainty(run), torchjd.UW(2)
+    variances = torch.tensor([0.4, -1.3])
+    with torch.no_grad():
+        theirs.log_var.copy_(variances)
+        for parameter, value in zip(hook.log_variances.values(), variances, strict=True):
+            parameter.fill_(value)
+    losses = torch.tensor([2.0, 3.0], requires_grad=True)
+    other = losses.detach().clone().requires_grad_()
+    mine = hook.combine_losses(run=run, losses={"a": losses[0], "b": losses[1]}, share=1.0)
+    wanted = theirs(2 * other)
+    assert mine.item() == pytest.approx(wanted.item())
+    mine.backward()
+    wanted.backward()
+    assert losses.grad.tolist() == pytest.approx(other.grad.tolist())
+    assert [p.grad.item() for p in hook.log_variances.values()] == pytest.approx(theirs.log_var.grad.tolist())
+
+
+def test_dwa_is_torchjds(torchjd: Any) -> None:
+    run, hook, theirs = make_run(), DwaBalancing(DwaBalancingConfig(temperature=1.5)), torchjd.DWA(temperature=1.5)
+    generator = torch.Generator().manual_seed(0)
+    for epoch in range(5):
+        for _ in range(3):
+            losses = torch.rand(2, generator=generator) + 0.1
+            named = {"a": losses[0], "b": losses[1]}
+            mine = hook.combine_losses(run=run, losses=named, share=1.0)
+            assert mine.item() == pytest.approx(theirs(losses).item(), rel=1e-6)
+            hook.on_step(run=run, losses=named)
+        hook.on_epoch_end(run=run, epoch=epoch, metrics={})
+        theirs.step()
+    assert hook.weights["a"] != pytest.approx(1.0)
+
+
 def epochs(hook: DwaBalancing, run: Any, *means: dict[str, float]) -> None:
     for epoch, losses in enumerate(means):
         hook.on_step(run=run, losses={k: torch.tensor(v) for k, v in losses.items()})

@@ -51,6 +51,15 @@ def test_the_gradient_goes_where_the_values_went() -> None:
     assert 0 < int((x.grad == 0).sum()) < x.numel()
 
 
+def test_gradients_have_gradients() -> None:
+    """As a penalty on them needs."""
+    torch.manual_seed(8)
+    x = torch.randn(40, dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(drop(x**3, 0.5).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    torch.testing.assert_close(second, torch.where(first == 0, 0.0, 2 * 6 * x))
+
+
 def test_one_seed_gives_one_mask_and_draws_go_on() -> None:
     def two() -> list[torch.Tensor]:
         torch.manual_seed(4)

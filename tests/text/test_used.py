@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -15,12 +18,15 @@ import jenga_text.plugin
 from jenga_core.api import TrainerHookSpec, hookimpl
 from jenga_core.config import ComponentConfig
 from jenga_core.contracts import Encoded, Ragged
-from jenga_core.errors import HookError
+from jenga_core.data import EncodedTable
+from jenga_core.errors import HookError, JengaError
+from jenga_core.model import Model
 from jenga_core.registry import Registry
+from jenga_text import used
 from jenga_text.transformer import Transformer
 from jenga_text.unpadded import KNOWN
 from jenga_text.used import UsedEmbedding
-from small_encoders import SMALL, architecture, built
+from small_encoders import SMALL, built, config, frame, small_tokenizer
 
 IDS = [[5, 9, 9, 7], [7, 20, 5]]
 USED = sorted({i for row in IDS for i in row})
@@ -60,6 +66,7 @@ def test_a_model_learns_what_it_learns_with_its_whole_table(kind: str) -> None:
     with parted.trained_on(seen()):
         assert isinstance(parted.encoder.get_input_embeddings(), UsedEmbedding)
         learn(parted)
+        parted.train()(**batch())  # knows all of its tokens, padding included
     for (name, one), (other, two) in zip(whole.named_parameters(), parted.named_parameters(), strict=True):
         assert name == other
         torch.testing.assert_close(one, two, msg=name)
@@ -116,6 +123,19 @@ def test_missing_weights_are_missed() -> None:
         model.load_state_dict(state)
 
 
+def test_a_token_in_training_that_no_training_row_was_said_to_hold_is_an_error() -> None:
+    model = built().train()
+    with model.trained_on(seen()), pytest.raises(JengaError, match="holds token 33, which would not be trained"):
+        model(**batch([[5, 33, 7]]))
+
+
+def test_a_processor_that_keeps_its_tokens_elsewhere_trains_the_whole_table() -> None:
+    model = built().train()
+    table = model.encoder.get_input_embeddings()
+    with model.trained_on([(Encoded({"tokens": Ragged.of(IDS, np.int32)}, np.ones(2, dtype=bool)), np.arange(2))]):
+        assert model.encoder.get_input_embeddings() is table
+
+
 def test_gradients_and_optimizer_hold_the_rows_that_are_used() -> None:
     model = built()
     with model.trained_on(seen()):
@@ -124,14 +144,19 @@ def test_gradients_and_optimizer_hold_the_rows_that_are_used() -> None:
         assert "encoder.embeddings.word_embeddings.weight" in model.learning_rates(0.1)
 
 
-@pytest.mark.parametrize("reason", ["most are used", "frozen", "tied", "other class"])
-def test_a_table_that_cannot_be_parted_or_is_used_for_the_most_part_is_trained_as_it_is(reason: str) -> None:
+@pytest.mark.parametrize(
+    "reason", ["most are used", "none is used", "frozen", "tied", "other class", "hooked", "sparse"]
+)
+def test_a_table_that_cannot_be_parted_or_need_not_is_trained_as_it_is(reason: str) -> None:
     model = built(freeze=0 if reason == "frozen" else None)
-    ids = [list(range(3, 40))] if reason == "most are used" else IDS
+    ids = {"most are used": [list(range(3, 40))], "none is used": []}.get(reason, IDS)
     table = model.encoder.get_input_embeddings()
     if reason == "tied":
         model.encoder.decoder = torch.nn.Linear(SMALL["hidden_size"], 50, bias=False)
         model.encoder.decoder.weight = table.weight
+    if reason == "hooked":
+        table.register_forward_hook(lambda module, args, out: out + 0.1)
+    table.sparse = reason == "sparse"
     if reason == "other class":
 
         class Scaled(torch.nn.Embedding):
@@ -156,10 +181,11 @@ def test_the_table_is_whole_again_after_an_error() -> None:
 
 
 class Stop:
-    """Ends the run after step `at`, as a crash would, and remembers the shapes of what the optimizer trains."""
+    """Ends the run after step `at`, as a crash would, or while it evaluates; remembers the shapes of what is trained."""
 
     shapes: list[tuple[int, ...]]
     at: int | None = None
+    evaluating = False
 
     def __init__(self, config: ComponentConfig) -> None: ...
 
@@ -167,6 +193,11 @@ class Stop:
     def on_step(self, run: Any) -> None:
         Stop.shapes = [tuple(p.shape) for group in run.optimizer.param_groups for p in group["params"]]
         if run.step + 1 == Stop.at:
+            raise RuntimeError("crashed")
+
+    @hookimpl(tryfirst=True)
+    def on_evaluate(self) -> None:
+        if Stop.evaluating:
             raise RuntimeError("crashed")
 
 
@@ -184,65 +215,107 @@ class Plugin:
         ]
 
 
-def train(folder: Path, *, tokenizer: Path, resume: bool = False) -> jenga_core.Run:
-    texts = [f"{one} {two}" for one in ("nzuri", "mbaya", "sawa", "vibaya") for two in ("sana", "leo", "jana")] * 2
-    frame = pd.DataFrame({"text": texts, "label": ["good", "bad"] * 12})
-    config = {
-        "data": {"rows": {"split": {"validation": 0.25, "test": 0.25}}},
-        "backbones": {"encoder": {"kind": "text/transformer",
-                                  "architecture": {**architecture("bert"), "vocab_size": 400, "pad_token_id": 0}}},
-        "inputs": {"text": {"columns": ["text"],
-                            "processor": {"kind": "text/tokenizer", "checkpoint": str(tokenizer)}}},
-        "tasks": {"mood": {"kind": "core/classification", "target": "label"}},
-        "train": {"epochs": 3, "batch_size": 4, "learning_rate": 0.01, "bootstrap": 0, "baselines": False,
-                  "checkpoint": {"steps": 1}},
-        "hooks": [{"kind": "core/ema", "decay": 0.5}, "watch/stop"],
-    }  # fmt: skip
+def train(folder: Path, *hooks: Any, tokenizer: Path, resume: bool = False, **options: Any) -> jenga_core.Run:
+    made = config(tokenizer, *hooks, "watch/stop", **options)
     registry = Registry.of(text=jenga_text.plugin, watch=Plugin)
     return jenga_core.train(
-        config, data=frame, output=folder, registry=registry, quiet=True, report=False, seed=3, resume=resume
+        made, data=frame(), output=folder, registry=registry, quiet=True, report=False, resume=resume
     )
+
+
+EMA = {"kind": "core/ema", "decay": 0.5}
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 letters and syllables as tokens, as a folder of transformers."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        *"abcdefghijklmnopqrstuvwxyz",
-        *(f"##{c}" for c in map(chr, range(97, 123))),
-    ]
-    words += [f"neno{i}" for i in range(300)]
-    made = Tokenizer(models.WordPiece({word: at for at, word in enumerate(words)}, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    folder = tmp_path_factory.mktemp("tokenizer")
-    PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
-    return folder
+    return small_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
 def test_a_run_that_goes_on_after_a_crash_ends_with_the_weights_of_one_that_did_not(
     tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(tmp_path / "whole", tokenizer=tokenizer)
+    whole = train(tmp_path / "whole", EMA, tokenizer=tokenizer)
     used = max(shape[0] for shape in Stop.shapes if len(shape) == 2 and shape[1] == SMALL["hidden_size"])
     assert used < 60  # of 400 tokens
     monkeypatch.setattr(Stop, "at", 4)
     with pytest.raises(HookError, match="crashed"):
-        train(tmp_path / "torn", tokenizer=tokenizer)
+        train(tmp_path / "torn", EMA, tokenizer=tokenizer)
     monkeypatch.setattr(Stop, "at", None)
-    torn = train(tmp_path / "torn", tokenizer=tokenizer, resume=True)
+    torn = train(tmp_path / "torn", EMA, tokenizer=tokenizer, resume=True)
     one, two = whole.model.state_dict(), torn.model.state_dict()
     assert one.keys() == two.keys()
     assert all(torch.equal(value, two[name]) for name, value in one.items())
     assert len(next(value for name, value in one.items() if name.endswith("word_embeddings.weight"))) == 400
     predictor = jenga_core.load(whole.folder, registry=Registry.of(text=jenga_text.plugin, watch=Plugin))
     assert all(torch.equal(value, one[name]) for name, value in predictor.model.state_dict().items())
+
+
+def test_an_error_in_an_evaluation_is_told_as_it_was(
+    tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Averaged weights are in the model then, and are put back where they were."""
+    monkeypatch.setattr(Stop, "evaluating", True)
+    with pytest.raises(HookError, match="crashed"):
+        train(tmp_path / "run", EMA, tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "options"),
+    [
+        ([], {}),
+        ([EMA], {}),
+        (["core/pcgrad-balancing"], {}),
+        ([], {"accumulate": 2}),
+        ([], {"backbone": {"gradient_checkpointing": True}}),
+        ([], {"precision": "bf16"}),
+    ],
+    ids=["plain", "ema", "pcgrad", "accumulate", "checkpointing", "bf16"],
+)
+def test_a_run_learns_what_it_learns_with_the_whole_table(
+    tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch, hooks: list[Any], options: dict[str, Any]
+) -> None:
+    parted = train(tmp_path / "parted", *hooks, tokenizer=tokenizer, weight_decay=0.0, **options)
+    shapes = Stop.shapes
+    monkeypatch.setattr(used, "WORTH", 0.0)
+    whole = train(tmp_path / "whole", *hooks, tokenizer=tokenizer, weight_decay=0.0, **options)
+    assert shapes != Stop.shapes
+    two = whole.model.state_dict()
+    near = {"rtol": 1e-3, "atol": 2e-3 if options.get("precision") else 1e-4}
+    for name, value in parted.model.state_dict().items():
+        torch.testing.assert_close(value, two[name], msg=lambda text, name=name: f"{name}: {text}", **near)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path: Path, tokenizer: Path) -> None:
+    weights = []
+    for processes in (1, 2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", f"--master-port={port}"]
+        script = [str(Path(__file__).parent / "ddp_text.py"), str(tokenizer), str(tmp_path / str(processes))]
+        done = subprocess.run(
+            [sys.executable, *launcher, *script], capture_output=True, text=True, timeout=400,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1",
+                 "ACCELERATE_USE_CPU": "true"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        weights.append(torch.load(tmp_path / str(processes) / "weights.pt", weights_only=True))
+    assert weights[0].keys() == weights[1].keys()
+    for name, value in weights[0].items():
+        torch.testing.assert_close(
+            value, weights[1][name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_a_table_that_another_part_of_the_model_shares_is_trained_as_a_whole() -> None:
+    """The core does not ask then: what the other part reads is not among the rows."""
+    backbone, head = built(), torch.nn.Linear(SMALL["hidden_size"], 50, bias=False)
+    tables = {"rows": EncodedTable("rows", 3, {"text": seen()[0][0]}, {}, {})}
+    rows = {"rows": seen()[0][1]}
+    for tied in (False, True):
+        if tied:
+            head.weight = backbone.encoder.get_input_embeddings().weight
+        model = Model({"rows": {"text": "net"}}, {"net": backbone}, {}, {"words": head})
+        with model.trained_on(tables, rows):
+            assert isinstance(backbone.encoder.get_input_embeddings(), UsedEmbedding) is not tied

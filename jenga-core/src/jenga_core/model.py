@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -63,15 +64,21 @@ class Model(nn.Module):
 
     @contextmanager
     def trained_on(self, tables: Mapping[str, EncodedTable], rows: Mapping[str, Array]) -> Iterator[None]:
-        """Around training on `rows` of `tables`: each backbone learns which rows it will read."""
+        """Around training on `rows` of `tables`: each backbone learns which rows it will read.
+
+        One that shares a parameter with another part of the model is not told: it alone does not know what that part reads.
+        """
         seen: dict[str, list[tuple[Encoded, Array]]] = {name: [] for name, _ in self.backbones.items()}
         for table, inputs in self.wiring.items():
             for name, backbone in inputs.items():
                 encoded = tables[table].inputs[name]
                 seen[backbone].append((encoded, rows[table][encoded.present[rows[table]]]))
+        families = (self.backbones, self.fusions, self.heads, self.absent, self.conditioning)
+        holders = Counter(p for family in families for _, part in family.items() for p in set(part.parameters()))
         with ExitStack() as stack:
             for name, module in self.backbones.items():
-                stack.enter_context(cast(Backbone, module).trained_on(seen[name]))
+                if all(holders[p] == 1 for p in module.parameters()):
+                    stack.enter_context(cast(Backbone, module).trained_on(seen[name]))
             yield
 
     @contextmanager

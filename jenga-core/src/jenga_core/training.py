@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -58,17 +58,19 @@ def train(
     )  # fmt: skip
     if run.finished:
         return run
-    try:
-        with run.interruptible():
-            with run.model.trained_on(run.data.tables, run.train_rows):
+    with ExitStack() as training:  # left behind `on_exception`: hooks find the model as it is in training
+        try:
+            with run.interruptible():
+                training.enter_context(run.model.trained_on(run.data.tables, run.train_rows))
                 fit(run)
-            finish(run, report=report)
-    except BaseException as error:
-        run.hook.on_exception(run=run, error=error)
-        run.close()
-        if isinstance(error, JengaError) and run.step == 0 and run.state is None:
-            run.forget()
-        raise
+                training.close()
+                finish(run, report=report)
+        except BaseException as error:
+            run.hook.on_exception(run=run, error=error)
+            run.close()
+            if isinstance(error, JengaError) and run.step == 0 and run.state is None:
+                run.forget()
+            raise
     run.close()
     return run
 

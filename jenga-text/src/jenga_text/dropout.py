@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 STEPS = 2**16  # probabilities are rounded to multiples of 1 / STEPS
@@ -58,7 +57,6 @@ class _Drop(torch.autograd.Function):
         return x * factor
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (factor,) = ctx.saved_tensors
         return gradient * factor, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -32,6 +32,8 @@ DROPOUTS = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout"
 class Transformer(nn.Module, Backbone):
     """Takes `ids` and `mask` [B, T], `types` [B, T] where the tokenizer has them, `lead` [B] where rows are not cut.
 
+    Where the processor keeps `ids` (Ragged) among what it encoded, embeddings of other tokens are not trained (`used`).
+
     Model types of `unpadded.KNOWN` read the real tokens of a batch as one flat sequence; others read padded rows. A row
     longer than `window` is read in windows; each of its tokens comes from the window that shows most on both its sides.
     """
@@ -40,7 +42,7 @@ class Transformer(nn.Module, Backbone):
         self, config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
-        self.options, self.tail = config, int(facts["tail"])
+        self.options, self.tail, self.padding = config, int(facts["tail"]), int(facts["pad"])
         self.encoder = _encoder(config, facts, saved)
         described = self.encoder.config
         if described.vocab_size < facts["vocabulary"]:
@@ -60,6 +62,7 @@ class Transformer(nn.Module, Backbone):
         layers.freeze(self.encoder, config.freeze)
         if config.gradient_checkpointing:
             self.encoder.activation_checkpointing_enable({"use_reentrant": False})
+            self.encoder.disable_input_require_grads()  # only the reentrant kind needs inputs with gradients
 
     def saved(self) -> Mapping[str, Any]:
         """The Hugging Face configuration, without the places and versions that it came with."""
@@ -70,9 +73,9 @@ class Transformer(nn.Module, Backbone):
         return {f"encoder.{name}": rate for name, rate in rates.items()}
 
     def trained_on(self, seen: Sequence[tuple[Encoded, Array]]) -> AbstractContextManager[None]:
-        return only_used(
-            self.encoder, [cast(Ragged, encoded.columns["ids"]).take(rows).values for encoded, rows in seen]
-        )
+        found = [(encoded.columns.get("ids"), rows) for encoded, rows in seen]
+        ids = [column.take(rows).values for column, rows in found if isinstance(column, Ragged)]
+        return only_used(self.encoder, ids, self.padding) if len(ids) == len(found) else nullcontext()
 
     def forward(self, **data: Tensor) -> Features:
         ids, mask = data["ids"], data["mask"]
@@ -120,7 +123,8 @@ class Transformer(nn.Module, Backbone):
         data = {} if types is None else {"token_type_ids": types}
         if not self.flat:
             every = self._sequences(lengths, ids)
-            data = {name: every.padded(value) for name, value in {"input_ids": ids, **data}.items()}
+            data = {name: every.padded(value) for name, value in data.items()}
+            data["input_ids"] = every.padded(ids, self.padding)
             return every.flat(self.encoder(**data, attention_mask=every.mask).last_hidden_state)
         overhead = RUN if self.training else 0.0
         overhead = overhead if ids.device.type == "cpu" else np.inf  # elsewhere more kernels cost more than padding

@@ -31,12 +31,12 @@ class Sequences:
     longest: int
     mask: Tensor | None
 
-    def padded(self, flat: Tensor) -> Tensor:
-        """[N, ...] -> [W, longest, ...]"""
+    def padded(self, flat: Tensor, fill: int = 0) -> Tensor:
+        """[N, ...] -> [W, longest, ...], with `fill` behind the shorter sequences."""
         shape = (self.count, self.longest, *flat.shape[1:])
         if self.mask is None:
             return flat.reshape(shape)
-        out = flat.new_zeros((self.count * self.longest, *flat.shape[1:]))
+        out = flat.new_full((self.count * self.longest, *flat.shape[1:]), fill)
         return out.index_copy(0, self.place, flat).view(shape)
 
     def flat(self, padded: Tensor) -> Tensor:

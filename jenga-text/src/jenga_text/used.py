@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from jenga_core.contracts import Array
+from jenga_core.errors import JengaError
 
 WORTH = 0.5  # of the table: with more of it in use it is trained as a whole
 
@@ -28,61 +29,85 @@ class UsedEmbedding(nn.Module):
 
     def __init__(self, whole: nn.Embedding, used: Tensor) -> None:
         super().__init__()
-        self.whole = whole.weight  # the very parameter, so that it moves between devices with this module
-        self.weight = nn.Parameter(whole.weight.detach()[used])
+        table = whole.weight.detach()
+        self.weight = nn.Parameter(table[used])
         self.padding_idx = whole.padding_idx
-        slot = torch.full((len(whole.weight),), -1).index_copy(0, used, torch.arange(len(used)))
-        self.register_buffer("used", used, persistent=False)
-        self.register_buffer("slot", slot, persistent=False)
+        # Neither parameters nor buffers: nobody who walks over those should train, average or broadcast them.
+        self.others, self.used = [table], [used]
+        self.slots = [
+            torch.full((len(table),), -1, device=used.device).index_copy(0, used, torch.arange(len(used)).to(used))
+        ]
         self.register_state_dict_post_hook(_join)
         self.register_load_state_dict_pre_hook(_part)
 
     def forward(self, ids: Tensor) -> Tensor:
-        slot: Tensor = self.slot[ids]  # type: ignore[index]
+        slot = self.slots[0][ids]
+        if self.training:
+            self._require_known(ids, slot)
         trained = functional.embedding(slot.clamp_min(0), self.weight)
-        return torch.where((slot >= 0).unsqueeze(-1), trained, functional.embedding(ids, self.whole))
+        return torch.where((slot >= 0).unsqueeze(-1), trained, functional.embedding(ids, self.others[0]))
+
+    def _require_known(self, ids: Tensor, slot: Tensor) -> None:
+        missed = slot < 0
+        if self.padding_idx is not None:
+            missed &= ids != self.padding_idx
+        if bool(missed.any()):
+            raise JengaError(
+                f"a batch of training rows holds token {int(ids[missed][0])}, which would not be trained: the processor must "
+                "put every token that `collate` gives into its encoded column `ids`"
+            )
 
     def table(self) -> Tensor:
         """[V, D], a copy."""
-        return self.whole.detach().index_copy(0, self.used, self.weight.detach())  # type: ignore[arg-type]
+        return self.others[0].index_copy(0, self.used[0], self.weight.detach())
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        for held in (self.others, self.used, self.slots):
+            held[0] = fn(held[0])
+        return super()._apply(fn, recurse)
 
 
 @contextmanager
-def only_used(encoder: Any, ids: Sequence[Array]) -> Iterator[None]:
-    """Within it the encoder of transformers trains the input embeddings of `ids` alone, where that is worth it."""
-    whole = encoder.get_input_embeddings()
-    used = np.unique(np.concatenate([*map(np.unique, ids), np.zeros(0, np.int64)])).astype(np.int64)
-    if not _can_part(encoder, whole) or len(used) > WORTH * len(whole.weight):
+def only_used(encoder: Any, ids: Sequence[Array], pad: int) -> Iterator[None]:
+    """Within it the encoder of transformers trains the input embeddings of `ids` and `pad` alone, where that is worth it."""
+    whole = _table(encoder)
+    used = np.unique(np.concatenate([*map(np.unique, ids), np.array([pad])])).astype(np.int64)
+    # Transformers never trains the vector of padding where it knows which that is: it is one of those that stay.
+    used = used if whole is None else used[used != whole.padding_idx]
+    if whole is None or not 0 < len(used) <= WORTH * len(whole.weight):
         yield
         return
-    # The vector of padding is never trained; where it is looked up, it is one of the rows that stay.
-    parted = UsedEmbedding(whole, torch.from_numpy(used[used != whole.padding_idx]).to(whole.weight.device))
-    whole.weight.requires_grad_(False)
+    parted = UsedEmbedding(whole, torch.from_numpy(used).to(whole.weight.device)).train(whole.training)
     encoder.set_input_embeddings(parted)
     try:
         yield
     finally:
         with torch.no_grad():
-            whole.weight.copy_(parted.table())
-        whole.weight.requires_grad_(True)
+            whole.to(parted.weight.device).weight.copy_(parted.table())
         encoder.set_input_embeddings(whole)
 
 
-def _can_part(encoder: Any, embedding: Any) -> bool:
-    """A plain table that is trained, and by nothing else: adapters and tied weights keep theirs."""
-    if type(embedding) is not nn.Embedding or not embedding.weight.requires_grad or embedding.max_norm is not None:
-        return False
-    return sum(p is embedding.weight for _, p in encoder.named_parameters(remove_duplicate=False)) == 1
+def _table(encoder: Any) -> nn.Embedding | None:
+    """The input embeddings, where they are a plain table that is trained, and by nothing else. Adapters keep theirs."""
+    try:
+        found = encoder.get_input_embeddings()
+    except NotImplementedError:  # CANINE has no table
+        return None
+    if type(found) is not nn.Embedding or not found.weight.requires_grad:
+        return None
+    if found.max_norm is not None or found.scale_grad_by_freq or found.sparse:
+        return None
+    hooks = (found._forward_hooks, found._forward_pre_hooks, found._backward_hooks, found.weight._backward_hooks)
+    tied = sum(p is found.weight for _, p in encoder.named_parameters(remove_duplicate=False)) > 1
+    return None if tied or any(hooks) else found
 
 
 def _join(module: UsedEmbedding, state: dict[str, Any], prefix: str, _: Any) -> None:
     state[f"{prefix}weight"] = module.table()
-    del state[f"{prefix}whole"]
 
 
 def _part(module: UsedEmbedding, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    if f"{prefix}weight" in state:  # else the missing key is reported by its own name
-        state[f"{prefix}whole"] = state[f"{prefix}weight"]
-        state[f"{prefix}weight"] = state[f"{prefix}whole"].index_select(
-            0, module.used.to(state[f"{prefix}whole"].device)
-        )
+    whole = state.get(f"{prefix}weight")
+    if whole is not None and whole.shape == module.others[0].shape:  # else torch names what is missing or misshapen
+        module.others[0].copy_(whole)
+        state[f"{prefix}weight"] = module.others[0].index_select(0, module.used[0])
