@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import flow_formats
 import jenga_core
 from jenga_core.api import SourceSpec
+from jenga_core.cli import app
 from jenga_core.errors import DataError, UserError
 from jenga_core.registry import Registry
 from jenga_security.flows.windows import RequestCount
@@ -120,6 +123,25 @@ def test_alerts_are_the_rows_that_predict_flags(model, lines, tmp_path):
     np.testing.assert_allclose([alert["jenga"]["score"] for alert in found], want, rtol=1e-5)
     assert [a["jenga"]["row"]["request_count"] for a in found] == flagged["request_count"].tolist()
     assert len({alert["event"]["id"] for alert in found}) == len(found)
+
+
+@pytest.mark.parametrize("kind", ["model", "windowed"])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_the_predict_command_reads_a_log_and_writes_its_rows_with_scores(kind, suffix, lines, tmp_path, request):
+    """Log in, the same flows plus score, label and threshold out."""
+    predictor = request.getfixturevalue(kind)
+    log, output = tmp_path / f"conn.log{suffix}", tmp_path / "scored.csv"
+    with gzip.open(log, "wt") if suffix else log.open("w") as file:
+        file.write("\n".join(lines) + "\n")
+    result = CliRunner().invoke(app, ["predict", str(predictor.folder), str(log), "--output", str(output)])
+    assert result.exit_code == 0, result.output
+    rows, written = predictor.read(log), pd.read_csv(output)
+    want = predictor.predict(rows)
+    assert written["uid"].tolist() == rows["uid"].tolist()
+    assert written["request_count"].tolist() == rows["request_count"].tolist()
+    assert written["threat.label"].tolist() == want["threat.label"].tolist()
+    assert {"threat.score", "threat.threshold"} <= set(written)
+    np.testing.assert_allclose(written["threat.score"], want["threat.score"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["model", "windowed"])

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+import jenga_core
 from jenga_core.contracts import Ragged
 from jenga_core.errors import DataError
 from jenga_text.answers import LOST, NONE, exact, f1, normal
@@ -155,3 +156,47 @@ def test_best_is_the_best_of_all_pairs(longest: int) -> None:
         assert (start[row], end[row]) == ((3 * a, 3 * b + 2) if wins else (-1, -1))
         total = np.prod([np.exp(none[f"none_{k}"][row]) + np.exp(v).sum() for k, v in (("start", one), ("end", other))])
         assert score[row] == pytest.approx(np.exp(max(pairs[a, b], nothing)) / total)
+
+
+# ------------------------------------------------------------------ contexts longer than the encoder's window
+
+
+def asked(rows: int, seed: int, words: int) -> pd.DataFrame:
+    """Contexts of `words` words, one of which is in capitals: the answer, wherever it stands. The question says nothing."""
+    rng, made = np.random.default_rng(seed), []
+    syllables = ["ba", "ke", "li", "mo", "nu", "sa", "ti", "wa"]
+    for _ in range(rows):
+        context = ["".join(rng.choice(syllables, 2)) for _ in range(words)]
+        at = int(rng.integers(words))
+        context[at] = "".join(rng.choice(syllables, 2)).upper()
+        begin = len(" ".join(context[:at])) + (at > 0)
+        made.append(("Jibu ni nini?", " ".join(context), [{"text": context[at], "answer_start": begin}]))
+    return pd.DataFrame(made, columns=["question", "context", "answers"])
+
+
+@pytest.mark.slow
+def test_answers_are_found_in_every_window_of_a_long_context(tmp_path: Path) -> None:
+    """Windows of 32 tokens, each beginning with the question; contexts of up to six hundred words, none seen so long before."""
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64,
+             "max_position_embeddings": 32}  # fmt: skip
+    config = {
+        "data": {"rows": {}},
+        "backbones": {"encoder": {"kind": "text/transformer", "architecture": {"model_type": "bert", **small}, "overlap": 8}},
+        "inputs": {"text": {"columns": ["question", "context"],
+                            "processor": {"kind": "text/train-bpe", "vocabulary": 300, "max_length": None}}},
+        "tasks": {"answer": {"kind": "text/span-qa", "target": "answers"}},
+        "train": {"epochs": 30, "batch_size": 16, "learning_rate": 5e-3, "bootstrap": 0, "baselines": False, "device": "cpu",
+                  "monitor": "answer.exact"},
+    }  # fmt: skip
+    rows = asked(200, 0, 40)
+    data = {"rows": {"train": rows, "validation": rows.head(20), "test": rows.head(20)}}
+    jenga_core.train(config, data=data, output=tmp_path / "run", quiet=True, report=False)
+    long = asked(40, 1, 600)
+    found = jenga_core.load(tmp_path / "run").predict(long[["question", "context"]])
+    wanted = [(row[0]["answer_start"], row[0]["answer_start"] + len(row[0]["text"])) for row in long["answers"]]
+    places = list(zip(found["answer.start"], found["answer.end"], strict=True))
+    right = [place == want for place, want in zip(places, wanted, strict=True)]
+    assert sum(right) >= 36
+    assert max(begin for (begin, _), ok in zip(wanted, right, strict=True) if ok) > 2000  # far behind the first window
+    answers = [context[begin:end] for context, (begin, end) in zip(long["context"], places, strict=True)]
+    assert found["answer.answer"].tolist() == answers

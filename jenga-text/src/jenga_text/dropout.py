@@ -33,7 +33,7 @@ def drop(x: Tensor, p: float) -> Tensor:
     dropped = round(p * STEPS)
     if x.device.type != "cpu" or dropped == STEPS:
         return functional.dropout(x, p)
-    return x if dropped == 0 else _Drop.apply(x, dropped)  # type: ignore[no-any-return]
+    return x if dropped == 0 else _Drop.apply(x, dropped)
 
 
 def install(module: nn.Module) -> None:

@@ -72,7 +72,7 @@ def attend(
     """
     found, sizes = [], [len(some.place) for some in sequences]
     # Not slices: the gradient of each would be as large as all of them.
-    every = (each[0].transpose(0, 1).split(sizes) for each in (query, key, value))
+    every = (torch.split(each[0].transpose(0, 1), sizes) for each in (query, key, value))
     for some, *flat in zip(sequences, *every, strict=True):
         q, k, v = (some.padded(each).transpose(1, 2) for each in flat)
         mask = None if some.mask is None else some.mask[:, None, None, :]
@@ -95,8 +95,8 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: fl
     count, heads, longest, width = q.shape
     q = q * (width**-0.5 if scale is None else scale)
     size, out = max(SCORES // (heads * longest**2), 1), []
-    masks = [None] * count if mask is None else mask.expand(count, *mask.shape[1:]).split(size)
-    for some_q, some_k, some_v, some_mask in zip(q.split(size), k.split(size), v.split(size), masks, strict=False):
+    masks = [None] * count if mask is None else torch.split(mask.expand(count, *mask.shape[1:]), size)
+    for some_q, some_k, some_v, some_mask in zip(*(torch.split(x, size) for x in (q, k, v)), masks, strict=False):
         scores = some_q @ some_k.transpose(-1, -2)
         if some_mask is not None:
             # Past autograd: where a probability is zero, so is the gradient. Not minus infinity: what is behind the end of

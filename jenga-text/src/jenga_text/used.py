@@ -37,8 +37,8 @@ class UsedEmbedding(nn.Module):
         self.slots = [
             torch.full((len(table),), -1, device=used.device).index_copy(0, used, torch.arange(len(used)).to(used))
         ]
-        self.register_state_dict_post_hook(_join)
-        self.register_load_state_dict_pre_hook(_part)
+        self.register_state_dict_post_hook(_join)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_part)  # type: ignore[no-untyped-call]
 
     def forward(self, ids: Tensor) -> Tensor:
         slot = self.slots[0][ids]
@@ -64,7 +64,7 @@ class UsedEmbedding(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         for held in (self.others, self.used, self.slots):
             held[0] = fn(held[0])
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call,no-any-return]
 
 
 @contextmanager
