@@ -251,9 +251,8 @@ def compare(folder: Path, rows: int, repeats: int) -> bool:
     print(f"  bare script   {statistics.mean(speeds['hand']):12,.0f}")
     print(f"  jenga score   {statistics.mean(speeds['jenga']):12,.0f}")
     reached = statistics.mean(ratios) >= MARK
-    print(
-        f"  ratio         {statistics.mean(ratios):12.2f} +- {spread:.2f}   (mark: at least {MARK}: {'reached' if reached else 'MISSED'})"
-    )
+    said = "reached" if reached else "MISSED"
+    print(f"  ratio         {statistics.mean(ratios):12.2f} +- {spread:.2f}   (mark: at least {MARK}: {said})")
     print(
         f"  ratio of core seconds {statistics.mean(busy):5.2f}            (what is left of it where others use the machine)"
     )
