@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from jenga_text.config import TokenizerConfig, TrainBpeConfig
 from jenga_text.entity_metrics import predicted
 from jenga_text.ner import NerTask
 from jenga_text.ner_config import NerConfig
+from jenga_text.places import continues, cuts_a_word
 from jenga_text.processors import TokenizerProcessor, TrainBpeProcessor
 
 TEXT = "Rais John Doe na 😀 wa Nairobi."
@@ -239,3 +241,83 @@ def test_entities_behind_conditioning_are_predicted_as_without(conditioning: str
     found = jenga_core.load(run.folder).predict(rows.head(1))["names.entities"][0]
     assert [(e["start"], e["end"], e["label"], e["text"]) for e in found] == [(0, 5, "PER", "Amina")]
     assert 0.5 < found[0]["score"] <= 1
+
+
+# ------------------------------------------------------------------ words of several tokens
+
+
+def said(task: NerTask, encoded: Encoded, tags: list[int]) -> list[tuple[int, int]]:
+    """(start, end) of what these tags of the tokens between the special ones say."""
+    every = Ragged.of([[0, *tags, 0]], np.int64)
+    output = {"tags": every, "score": Ragged(np.full(len(every.values), 0.5), every.starts)}
+    found = task.decode(output, np.array([0]), {"input": encoded})["entities"][0]
+    return [(entity["start"], entity["end"]) for entity in found]
+
+
+def byte_tags(encoded: Encoded, **at: int) -> list[int]:
+    """A tag for each token without the special ones: those at characters `c0`, `c6`, ...; else 0."""
+    assert encoded.spans is not None
+    place = encoded.spans.values
+    return [at.get(f"c{start}", 0) * (start < end) for column, start, end in place.tolist() if column >= 0]
+
+
+def test_the_first_token_of_a_word_says_what_the_word_is() -> None:
+    """By bytes: a first one that begins an entity takes the word with it, a later one alone begins none."""
+    task, _, encoded = task_over(["Nairobi Kenya"], [[{"start": 0, "end": 7, "label": "LOC"}]])
+    assert task.whole_words
+    assert said(task, encoded, byte_tags(encoded, c0=1)) == [(0, 7)]
+    assert said(task, encoded, byte_tags(encoded, c0=1, c1=2, c2=2)) == [(0, 7)]
+    assert said(task, encoded, byte_tags(encoded, c3=1)) == []
+    assert said(task, encoded, byte_tags(encoded, c0=1, c8=2)) == [(0, 13)]
+    assert said(task, encoded, byte_tags(encoded, c0=1, c8=1)) == [(0, 7), (8, 13)]
+
+
+def test_entities_within_words_are_kept_where_training_rows_have_them() -> None:
+    task, _, encoded = task_over(["Nairobi Kenya"], [[{"start": 0, "end": 3, "label": "LOC"}]])
+    assert not task.whole_words
+    assert said(task, encoded, byte_tags(encoded, c0=1, c1=2)) == [(0, 2)]
+    assert said(task, encoded, byte_tags(encoded, c3=1)) == [(3, 4)]
+
+
+def test_one_slip_in_a_hundred_changes_nothing() -> None:
+    whole = [[{"start": 0, "end": 7, "label": "LOC"}]]
+    cut = [[{"start": 0, "end": 3, "label": "LOC"}]]
+    assert task_over(["Nairobi"] * 100, whole * 99 + cut)[0].whole_words
+    assert not task_over(["Nairobi"] * 50, whole * 49 + cut)[0].whole_words
+
+
+def test_words_of_redacted_texts_stand_where_they_came() -> None:
+    text = "Pigia 0712345678 Nairobi sasa"
+    cells = pd.DataFrame({"text": [text], "entities": [[{"start": 17, "end": 24, "label": "LOC"}]]})
+    processor = TokenizerProcessor(TokenizerConfig(checkpoint=TokenizerConfig.example().checkpoint, redact={}))
+    processor.fit(cells[["text"]])
+    task = NerTask(NerConfig(target="entities"))
+    task.bind({"input": processor})
+    task.fit(cells)
+    encoded = processor.encode(cells[["text"]])
+    assert task.whole_words
+    assert said(task, encoded, byte_tags(encoded, c17=1)) == [(17, 24)]
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(
+        st.lists(st.text(alphabet="aé_9 .'\u0301日😀", max_size=12), min_size=3, max_size=3), min_size=1, max_size=2
+    ),
+    st.data(),
+)
+def test_tokens_that_go_on_with_a_word(columns: list[list[str]], data: st.DataObject) -> None:
+    """Cut anywhere: a token continues when it begins where the one before it ends, between two characters of a word."""
+    rows, expected = [], []
+    for row in range(3):
+        tokens = [(-1, 0, 0)]
+        expected.append(False)
+        for number, column in enumerate(columns):
+            size = len(column[row])
+            cuts = sorted({0, size, *data.draw(st.lists(st.integers(0, size), max_size=5))})
+            for start, end in itertools.pairwise(cuts):
+                tokens.append((number, start, end))
+                expected.append(cuts_a_word(column[row], start))
+        rows.append(tokens)
+    spans = Ragged.of([np.array(tokens) for tokens in rows], np.int64)
+    assert continues(spans, columns).tolist() == expected

@@ -27,30 +27,36 @@ from jenga_core.contracts import (
 )
 from jenga_core.errors import DataError, UserError, nearest
 
-from .cells import texts_of
+from .cells import kept_texts, texts_of
 from .crf import Crf
 from .entity_metrics import EntityMetrics, predicted
 from .feature_crf import FeatureCrf, NoEntities
 from .ner_config import NerConfig
+from .places import continues, cuts_a_word
 from .spans import Span, from_spans, from_tags
 from .tags import align
 from .viterbi import constrained
 
 UNKNOWN = -1  # a label that training rows do not have
+SLIPS = 0.01  # share of the entities of training rows that may cut a word before words count as such
 
 
 class NerTask(Task):
     """Every token of the text that overlaps an entity carries its tag, and special tokens are O; other columns carry none.
 
-    Target columns: `y` (Ragged, a tag per token, -1 for none), `spans` (those of the input) and `gold` (Ragged [E, 3]: start,
-    end, label). Outputs: `tags` and `score` per token, with `lengths`. Counted in `excluded`: rows without a label or whose
-    entities cut a token, lie behind what was kept of the text, have a type that training rows lack, or begin with I.
+    Where entities of training rows begin and end with words, so do those that are predicted: the tag of a word's first token
+    counts for the word, as in Devlin et al. 2019.
+
+    Target columns: `y` (Ragged, a tag per token, -1 for none), `spans` (places of tokens, or of the words that they begin) and
+    `gold` (Ragged [E, 3]: start, end, label). Outputs: `tags` and `score` per token, with `lengths`. Counted in `excluded`:
+    rows without a label or whose entities cut a token, lie behind what was kept of the text, have a type that training rows
+    lack, or begin with I.
     """
 
     def __init__(self, config: NerConfig) -> None:
         self.config = config
         self.types: list[str] = []
-        self.input, self.column = "", 0
+        self.input, self.column, self.whole_words = "", 0, False
         self._processors: Mapping[str, Processor] = {}
 
     def bind(self, processors: Mapping[str, Processor]) -> None:
@@ -58,7 +64,9 @@ class NerTask(Task):
 
     def fit(self, cells: pd.DataFrame) -> None:
         self.input, self.column = self._place()
-        found, _ = self._spans(cells, texts_of(cells[self.config.text], self.config.text))
+        texts = texts_of(cells[self.config.text], self.config.text)
+        found, _ = self._spans(cells, texts)
+        self.whole_words = _end_with_words(found, texts)
         every = {label for row in found for _, _, label in row or ()}
         self.types = list(self.config.types or sorted(every))
         if not self.types:
@@ -84,10 +92,11 @@ class NerTask(Task):
         return next(iter(self._processors)), 0
 
     def state(self) -> dict[str, Any]:
-        return {"types": self.types, "input": self.input, "column": self.column}
+        return {"types": self.types, "input": self.input, "column": self.column, "whole_words": self.whole_words}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.types, self.input, self.column = list(state["types"]), state["input"], int(state["column"])
+        self.whole_words = bool(state["whole_words"])
 
     def _spans(self, cells: pd.DataFrame, texts: Sequence[str]) -> tuple[list[list[Span] | None], int]:
         target = cells[self.config.target]
@@ -122,7 +131,7 @@ class NerTask(Task):
             "an entity begins with I (read as B)": repaired,
         }
         return Encoded(
-            {"y": y, "spans": spans, "gold": gold},
+            {"y": y, "spans": self._words(encoded, np.arange(len(spans))), "gold": gold},
             present=labelled & encoded.present,
             excluded={reason: n for reason, n in excluded.items() if n},
         )
@@ -141,6 +150,22 @@ class NerTask(Task):
                 next="let `text` name the column of the input that the entities are in",
             )
         return spans
+
+    def _words(self, encoded: Encoded, rows: Array) -> Ragged:
+        """Where the tokens of these rows are; where entities are whole words, a word's first token has all of its place."""
+        assert encoded.spans is not None
+        spans, texts = encoded.spans.take(rows), [name for name in encoded.columns if name.startswith("text ")]
+        if not self.whole_words or not texts:
+            return spans
+        read = encoded.columns.get("places", encoded.spans)  # redacted texts are read where they are shorter or longer
+        assert isinstance(read, Ragged)
+        inner = continues(read.take(rows), [kept_texts(encoded.columns, at, rows) for at in range(len(texts))])
+        if not inner.any():
+            return spans
+        values, first = spans.values.copy(), np.flatnonzero(~inner)
+        values[first, 2] = np.maximum.reduceat(values[:, 2], first)
+        values[inner, 2] = values[inner, 1]  # without a character of its own
+        return Ragged(values, spans.starts)
 
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
@@ -171,10 +196,9 @@ class NerTask(Task):
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """`entities`: a list of {start, end, label, score} per row; the score is the geometric mean over its tokens' tags."""
-        spans, score = inputs[self.input].spans, output["score"]
-        assert spans is not None
+        score = output["score"]
         assert isinstance(score, Ragged)
-        found = predicted(output, spans.take(rows), self.column)
+        found = predicted(output, self._words(inputs[self.input], rows), self.column)
         logs = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(score.values.astype(np.float64), 1e-30)))])
         means = np.exp((logs[found.last + 1] - logs[found.first]) / (found.last + 1 - found.first))
         lists: list[list[dict[str, Any]]] = [[] for _ in range(len(rows))]
@@ -203,6 +227,16 @@ class NerTask(Task):
         """The CRF where the input keeps its texts."""
         keeps = getattr(self._processors.get(self.input), "keeps_texts", False)
         return [NoEntities(), *([FeatureCrf(self.input, self.column)] if keeps else [])]
+
+
+def _end_with_words(found: Sequence[Sequence[Span] | None], texts: Sequence[str]) -> bool:
+    """Whether (but for one in a hundred, a slip of whoever marked them) no entity begins or ends within a word."""
+    cut = [
+        cuts_a_word(text, begin) or cuts_a_word(text, end)
+        for row, text in zip(found, texts, strict=True)
+        for begin, end, _ in row or ()
+    ]
+    return sum(cut) <= SLIPS * len(cut)
 
 
 class TagHead(nn.Module):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
-from jenga_core.contracts import Array
+from jenga_core.contracts import Array, Ragged
 
 
 def whole_letters(places: Array, texts: Sequence[str], starts: Array) -> Array:
@@ -29,6 +31,39 @@ def whole_letters(places: Array, texts: Sequence[str], starts: Array) -> Array:
     reach = np.minimum(np.minimum(_next(blank)[end], following), border)
     end = np.where(begin < end, np.maximum(end, reach), end)
     return np.stack([begin - shift, end - shift], axis=1).astype(places.dtype)
+
+
+def of_a_word(letter: str) -> bool:
+    """Letters, digits, what is attached to them, and the underscore."""
+    return letter.isalnum() or letter == "_" or unicodedata.category(letter)[0] == "M"
+
+
+def cuts_a_word(text: str, place: int) -> bool:
+    """Whether the characters on both sides of a place are of one word."""
+    return 0 < place < len(text) and of_a_word(text[place - 1]) and of_a_word(text[place])
+
+
+def continues(spans: Ragged, texts: Sequence[Sequence[str]]) -> Array:
+    """bool [tokens]: the token goes on with a word that the token before it began. `spans` [tokens, 3] as in `Encoded.spans`;
+    `texts`: those of each column, row by row."""
+    found, row = np.zeros(len(spans.values), dtype=bool), np.repeat(np.arange(len(spans)), spans.lengths())
+    for number, column in enumerate(texts):
+        letters = np.frombuffer("".join(column).encode("utf-32-le"), dtype=np.uint32)
+        at = np.flatnonzero(spans.values[:, 0] == number)
+        if not len(letters) or len(at) < 2:
+            continue
+        seen, known = (np.zeros(sys.maxunicode + 1, dtype=bool) for _ in range(2))
+        seen[letters] = True
+        distinct = np.flatnonzero(seen)
+        known[distinct] = [of_a_word(chr(letter)) for letter in distinct]
+        word = known[letters]
+        shift = np.cumsum([0, *map(len, column)])[row[at]]
+        begin, end = spans.values[at, 1] + shift, spans.values[at, 2] + shift
+        some = begin < end
+        goes_on = some[1:] & some[:-1] & (row[at[1:]] == row[at[:-1]]) & (begin[1:] == end[:-1])
+        place = np.clip(begin[1:], 1, len(letters) - 1)
+        found[at[1:]] = goes_on & word[place - 1] & word[place]
+    return found
 
 
 def _next(wanted: Array) -> Array:
