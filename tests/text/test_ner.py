@@ -258,7 +258,7 @@ def byte_tags(encoded: Encoded, **at: int) -> list[int]:
     """A tag for each token without the special ones: those at characters `c0`, `c6`, ...; else 0."""
     assert encoded.spans is not None
     place = encoded.spans.values
-    return [at.get(f"c{start}", 0) * (start < end) for column, start, end in place.tolist() if column >= 0]
+    return [at.get(f"c{start}", 0) for column, start, _ in place.tolist() if column >= 0]
 
 
 def test_the_first_token_of_a_word_says_what_the_word_is() -> None:
@@ -275,8 +275,17 @@ def test_the_first_token_of_a_word_says_what_the_word_is() -> None:
 def test_entities_within_words_are_kept_where_training_rows_have_them() -> None:
     task, _, encoded = task_over(["Nairobi Kenya"], [[{"start": 0, "end": 3, "label": "LOC"}]])
     assert not task.whole_words
-    assert said(task, encoded, byte_tags(encoded, c0=1, c1=2)) == [(0, 2)]
+    assert said(task, encoded, byte_tags(encoded, c2=1, c3=2)) == [(2, 4)]
     assert said(task, encoded, byte_tags(encoded, c3=1)) == [(3, 4)]
+
+
+def test_a_character_of_several_tokens_is_not_torn() -> None:
+    task, _, encoded = task_over(["Ni 😀 leo"], [[{"start": 3, "end": 4, "label": "X"}]])
+    at = [place for place, (_, start, end) in enumerate(encoded.spans.values.tolist()) if (start, end) == (3, 4)]
+    assert len(at) > 1
+    tags = [0] * (len(encoded.spans.values) - 2)
+    tags[at[0] - 1] = 1
+    assert said(task, encoded, tags) == [(3, 4)]
 
 
 def test_one_slip_in_a_hundred_changes_nothing() -> None:

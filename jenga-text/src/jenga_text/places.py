@@ -44,8 +44,10 @@ def cuts_a_word(text: str, place: int) -> bool:
 
 
 def continues(spans: Ragged, texts: Sequence[Sequence[str]]) -> Array:
-    """bool [tokens]: the token goes on with a word that the token before it began. `spans` [tokens, 3] as in `Encoded.spans`;
-    `texts`: those of each column, row by row."""
+    """bool [tokens]: the token goes on with a word, or a character, that the token before it began.
+
+    `spans` [tokens, 3] as in `Encoded.spans`; `texts`: those of each column, row by row.
+    """
     found, row = np.zeros(len(spans.values), dtype=bool), np.repeat(np.arange(len(spans)), spans.lengths())
     for number, column in enumerate(texts):
         letters = np.frombuffer("".join(column).encode("utf-32-le"), dtype=np.uint32)
@@ -60,9 +62,10 @@ def continues(spans: Ragged, texts: Sequence[Sequence[str]]) -> Array:
         shift = np.cumsum([0, *map(len, column)])[row[at]]
         begin, end = spans.values[at, 1] + shift, spans.values[at, 2] + shift
         some = begin < end
-        goes_on = some[1:] & some[:-1] & (row[at[1:]] == row[at[:-1]]) & (begin[1:] == end[:-1])
+        follows = some[1:] & some[:-1] & (row[at[1:]] == row[at[:-1]])
         place = np.clip(begin[1:], 1, len(letters) - 1)
-        found[at[1:]] = goes_on & word[place - 1] & word[place]
+        same_word = (begin[1:] == end[:-1]) & word[place - 1] & word[place]
+        found[at[1:]] = follows & (same_word | (begin[1:] < end[:-1]))
     return found
 
 
