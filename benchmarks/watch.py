@@ -114,10 +114,14 @@ def watch(folder: Path, log: Path, output: Path, *more: str) -> subprocess.Popen
 
 
 def ready(process: subprocess.Popen[str]) -> None:
-    """When it says that it is watching."""
+    """When it says that it is watching; with --recalibrate it says first what it follows."""
     assert process.stderr is not None
-    line = process.stderr.readline()
-    assert line.startswith("watching"), line + process.stderr.read()
+    said = []
+    for line in process.stderr:
+        if line.startswith("watching"):
+            return
+        said.append(line)
+    raise SystemExit("".join(said))
 
 
 def written(log: Path, lines: list[str], rate: float, times: np.ndarray) -> None:
