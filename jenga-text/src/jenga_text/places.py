@@ -34,7 +34,10 @@ def whole_letters(places: Array, texts: Sequence[str], starts: Array) -> Array:
 
 
 def of_a_word(letter: str) -> bool:
-    """Letters, digits, what is attached to them, and the underscore."""
+    """Letters, digits, what is attached to them, and the underscore.
+
+    Not the apostrophe, by which `readable.words` joins for a reader: an entity may end before the one of a genitive.
+    """
     return letter.isalnum() or letter == "_" or unicodedata.category(letter)[0] == "M"
 
 
