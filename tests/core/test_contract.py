@@ -106,7 +106,9 @@ def multimodal_frame() -> pd.DataFrame:
 
 @pytest.mark.parametrize("fusion", ["core/concat", "core/attention", "core/mean"])
 def test_a_mixed_batch_is_the_sum_of_its_homogeneous_parts(tmp_path: Path, fusion: str) -> None:
-    run, _ = opened(multimodal(fusion), multimodal_frame(), tmp_path / "run")
+    config = multimodal(fusion)
+    config["train"]["device"] = "cpu"
+    run, _ = opened(config, multimodal_frame(), tmp_path / "run")
     model = run.model.double().eval()
     task, rng = run.data.parts.tasks["place"], np.random.default_rng(0)
 

@@ -29,7 +29,7 @@ TABLES = {"label": "rows", "amount": "rows"}
 
 def config(*hooks: Any, **train: Any) -> dict[str, Any]:
     """One table, one backbone of three parameters per unit, a class and a number; no dropout."""
-    made = toys.numbers_config(clip_norm=None, **train)
+    made = toys.numbers_config(clip_norm=None, device="cpu", **train)
     made["backbones"] = {"net": {"kind": "toy/dense", "width": 4}}
     made["tasks"] = {
         "label": {"kind": "core/classification", "target": "label"},

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import jenga_core
 import toys
 from jenga_core.api import TrainerHookSpec, hookimpl
 from jenga_core.config import ComponentConfig
 from jenga_core.errors import DataError, UserError
-from jenga_core.inference import Predictor
+from jenga_core.inference import Predictor, device_of
+from jenga_core.reading import read_config
 from jenga_core.registry import Registry
 
 COLUMNS = ["a", "b", "c"]
@@ -244,3 +246,45 @@ def test_on_predict_is_told_of_every_frame(tmp_path: Path, monkeypatch: pytest.M
     assert run is predictor
     assert given is rows
     pd.testing.assert_frame_equal(told, found)
+
+
+# ------------------------------------------------------------------ where it computes
+
+
+@pytest.mark.parametrize("wanted", ["auto", "cpu"])
+@pytest.mark.parametrize("there", [None, "cuda", "mps"])
+def test_a_model_computes_on_an_accelerator_where_it_would_train_on_one(
+    there: str | None, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _machine(there, monkeypatch)
+    config = read_config(toys.numbers_config(device=wanted), registry=toys.registry())
+    assert device_of(config, None).type == (there if there and wanted == "auto" else "cpu")
+    assert device_of(config, "cpu").type == "cpu"
+    if there:
+        assert device_of(config, there) == torch.device(there)
+        assert device_of(config, f"{there}:1") == torch.device(there, 1)
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "nearest"), [(None, "cuda", None), ("cuda", "cuda:2", "cuda:"), ("cuda", "gpu", "cpu")]
+)
+def test_a_device_that_is_not_here_is_refused(
+    there: str | None,
+    given: str,
+    nearest: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    predictor: Predictor,
+) -> None:
+    _machine(there, monkeypatch)
+    with pytest.raises(UserError, match=f"there is no device '{given}' here") as refused:
+        jenga_core.load(predictor.folder, registry=toys.registry(), device=given)
+    assert "cpu" in str(refused.value)
+    assert "jenga doctor" in str(refused.value)
+    assert nearest is None or f"did you mean: {nearest}" in str(refused.value)
+
+
+def _machine(accelerator: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerator is not None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(str(accelerator)))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)

@@ -356,7 +356,7 @@ def test_weight_decay_shrinks_matrices_and_leaves_biases_alone(tmp_path: Path) -
 
 def test_a_tasks_weight_scales_its_loss_and_zero_leaves_its_head_as_it_began(tmp_path: Path) -> None:
     def two(weight: float) -> Run:
-        config = toys.numbers_config(epochs=1, weight_decay=0.0)
+        config = toys.numbers_config(epochs=1, weight_decay=0.0, device="cpu")
         config["tasks"]["amount"] = {"kind": "core/regression", "target": "amount", "weight": weight}
         return trained(tmp_path / str(weight), config)
 

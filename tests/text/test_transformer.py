@@ -52,6 +52,35 @@ def test_an_encoder_without_padding_gives_what_it_gives_with_it(kind: str) -> No
             torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-3, msg=name)
 
 
+@pytest.mark.parametrize("kind", sorted(KNOWN))
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_a_small_batch_on_an_accelerator_keeps_its_padding_and_nothing_changes(
+    kind: str, pooling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, one, two = rows([3, 17, 1, 12]), built(kind, pooling=pooling), built(kind, pooling=pooling)
+    monkeypatch.setattr(two, "_is_small", lambda ids: True)
+    monkeypatch.setattr(two, "_layout", None)  # nothing that waits for the lengths of the rows
+    without, with_padding = one(**batch), two(**batch)
+    torch.testing.assert_close(with_padding.tokens, without.tokens, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(with_padding.pooled, without.pooled, atol=1e-5, rtol=1e-4)
+    for features in (without, with_padding):
+        (features.pooled.square().sum() + features.tokens.pow(3).sum()).backward()
+    for (name, a), b in zip(one.named_parameters(), two.parameters(), strict=True):
+        assert (a.grad is None) == (b.grad is None), name
+        if a.grad is not None:
+            torch.testing.assert_close(b.grad, a.grad, atol=1e-5, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("device", "shape", "small"),
+    [("cpu", (2, 9), False), ("meta", (2, 9), True), ("meta", (2**20, 30), False), ("meta", (1, 600), False)],
+)
+def test_which_batches_keep_their_padding(device: str, shape: tuple[int, int], small: bool) -> None:
+    model = built()
+    assert model._is_small(torch.empty(shape, dtype=torch.long, device=device)) is small
+    assert shape[1] <= model.window or not small
+
+
 def test_a_type_that_is_not_known_reads_padded_rows() -> None:
     model = built("albert", facts=FACTS)
     assert not model.flat

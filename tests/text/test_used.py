@@ -125,8 +125,24 @@ def test_missing_weights_are_missed() -> None:
 
 def test_a_token_in_training_that_no_training_row_was_said_to_hold_is_an_error() -> None:
     model = built().train()
-    with model.trained_on(seen()), pytest.raises(JengaError, match="holds token 33, which would not be trained"):
+    with pytest.raises(JengaError, match="holds token 33, which would not be trained"), model.trained_on(seen()):
         model(**batch([[5, 33, 7]]))
+    assert type(model.encoder.get_input_embeddings()) is torch.nn.Embedding
+
+
+@pytest.mark.parametrize("then", ["rows are judged", "training ends"])
+def test_where_nobody_waits_for_the_accelerator_that_error_comes_later(
+    then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = built().train()
+    with pytest.raises(JengaError, match="holds token 33, which would not be trained"), model.trained_on(seen()):  # noqa: PT012
+        with monkeypatch.context() as patch:
+            patch.setattr(UsedEmbedding, "require_known", lambda self: None)
+            model(**batch([[5, 33, 7]]))
+            model(**batch([[5, 7, 7]]))
+        if then == "rows are judged":
+            model.eval()
+            pytest.fail("judged with weights that were not trained as said")
 
 
 def test_a_processor_that_keeps_its_tokens_elsewhere_trains_the_whole_table() -> None:

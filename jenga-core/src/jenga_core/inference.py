@@ -279,8 +279,11 @@ class Predictor:
         return judgements(data, scored, split, baselines=False, bootstrap=times, seed=self.config.seed)
 
 
-def load(folder: str | Path, *, registry: Registry | None = None, device: str = "cpu") -> Predictor:
+def load(folder: str | Path, *, registry: Registry | None = None, device: str | None = None) -> Predictor:
     """Verify a model folder and rebuild its model. Runs no code from the folder.
+
+    `device`: "cpu", "cuda", "cuda:1" ...; None: where it would train, on an accelerator if there is one and the config's
+    `train.device` allows it, so that its predictions are those of the run to the last bit.
 
     Raises ArtifactError for a folder that is torn, altered or unsafe, PluginError naming the package to install for a
     component that is not here.
@@ -302,7 +305,7 @@ def load(folder: str | Path, *, registry: Registry | None = None, device: str = 
     model = build_model(config, registry, parts, saved)
     hook = build_events(config, registry, parts)
     columns = artifact.read_state(folder, "columns")
-    target, train = torch.device(device), config.train
+    target, train = device_of(config, device), config.train
     keep_precision(train.precision)
     size = train.evaluate_batch_size or 4 * train.batch_size
     place = Place(target, size, autocast(config, target), tokens=train.batch_tokens)
@@ -322,6 +325,21 @@ def _with_gaps(found: pd.DataFrame, size: int) -> pd.DataFrame:
 
 def _ending(path: str) -> str:
     return Path(uncompressed(path)).suffix
+
+
+def device_of(config: RunConfig, given: str | None) -> torch.device:
+    """Where a loaded model computes. UserError for a device that is not here."""
+    here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if given is None:
+        return here if here is not None and config.train.device == "auto" else torch.device("cpu")
+    count = torch.accelerator.device_count() if here is not None else 0
+    allowed = ["cpu", *([] if here is None else [here.type, *(f"{here.type}:{n}" for n in range(count))])]
+    if given not in allowed:
+        raise UserError(
+            f"there is no device {given!r} here", where="device", allowed=allowed, nearest=nearest(given, allowed),
+            next="jenga doctor says what this machine has",
+        )  # fmt: skip
+    return torch.device(given)
 
 
 def autocast(config: RunConfig, device: torch.device) -> Any:
@@ -345,7 +363,12 @@ def _require_plugins(manifest: Mapping[str, Any], registry: Registry) -> None:
 
 
 def evaluate(
-    folder: str | Path, data: Any = None, *, registry: Registry | None = None, table: str | None = None
+    folder: str | Path,
+    data: Any = None,
+    *,
+    registry: Registry | None = None,
+    table: str | None = None,
+    device: str | None = None,
 ) -> list[Judgement]:
     """`load(folder).evaluate(data)`."""
-    return load(folder, registry=registry).evaluate(data, table=table)
+    return load(folder, registry=registry, device=device).evaluate(data, table=table)

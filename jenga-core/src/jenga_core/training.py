@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import checkpoint
 from .api import hookimpl
@@ -154,11 +154,9 @@ def train_step(run: Run, wrapped: Any, window: Window) -> dict[str, Tensor]:
                 run.hook.backward(run=run, loss=loss, losses=losses, last=last)
                 for name, value in {"loss": loss, **losses}.items():
                     total[name] = total[name] + value.detach() if name in total else value.detach()
-    _check_finite(run, total, batches)
     largest = math.inf if run.config.train.clip_norm is None else run.config.train.clip_norm
-    norm = run.accelerator.clip_grad_norm_(run.model.parameters(), largest)
-    if run.accelerator.scaler is None:  # fp16's scaler expects infinite gradients and skips such a step
-        _check_finite(run, {"loss": norm}, batches, what="gradient norm")
+    norm = run.accelerator.clip_grad_norm_(_trained(run), largest)
+    _check_finite(run, total, norm, batches)
     run.hook.on_gradients(run=run)
     run.optimizer.step()
     run.scheduler.step()
@@ -174,6 +172,11 @@ def _batch(run: Run, at: int, table: str, rows: Array) -> Batch:
     return batch.to(run.accelerator.device) if run.moves else batch
 
 
+def _trained(run: Run) -> list[nn.Parameter]:
+    """All that the optimizer steps, without another walk through the modules."""
+    return [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+
+
 def _counts(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
     """Units per task over the window and all ranks, known before the forward pass; and whether any rank was told to stop."""
     names = list(run.config.tasks)
@@ -185,13 +188,21 @@ def _counts(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
     return {n: c for n, c in zip(names, here, strict=True) if c > 0}
 
 
-def _check_finite(run: Run, values: Mapping[str, Tensor], batches: Sequence[Batch], *, what: str = "loss") -> None:
-    if "loss" in values and not math.isfinite(float(values["loss"])):
-        parts = ", ".join(f"{n} = {float(v):g}" for n, v in values.items())
-        rows = ", ".join(f"{b.table}: {b.rows[:5].tolist()}" for b in batches)
-        raise TrainingError(
-            f"the {what} of step {run.step + 1} is not finite ({parts}; first rows of the batches: {rows}). {_CURE}"
-        )
+def _check_finite(run: Run, losses: Mapping[str, Tensor], norm: Tensor, batches: Sequence[Batch]) -> None:
+    """The loss and the norm of the gradients, in the one place of a step where the program waits for an accelerator."""
+    found = [losses["loss"], norm] if "loss" in losses else [norm]
+    *loss, size = torch.stack([value.detach().float() for value in found]).tolist()
+    if not all(map(math.isfinite, loss)):
+        what, values = "loss", losses
+    elif run.accelerator.scaler is None and not math.isfinite(size):  # fp16's scaler expects this and skips such a step
+        what, values = "gradient norm", {"norm": norm}
+    else:
+        return
+    parts = ", ".join(f"{n} = {float(v):g}" for n, v in values.items())
+    rows = ", ".join(f"{b.table}: {b.rows[:5].tolist()}" for b in batches)
+    raise TrainingError(
+        f"the {what} of step {run.step + 1} is not finite ({parts}; first rows of the batches: {rows}). {_CURE}"
+    )
 
 
 def _check_weights(run: Run) -> None:

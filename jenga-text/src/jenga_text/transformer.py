@@ -26,6 +26,9 @@ AT_ONCE = 32768  # tokens of windows that are read together when nothing is trai
 # Pairs of tokens that attention scores on a CPU in the time that one more run of sequences takes, with dropout and gradients.
 # In prediction a run of sequences of one length is cheapest: it needs neither padding nor a mask.
 RUN = 8192.0
+# Tokens * width^2 of a batch that an accelerator computes sooner than its program can launch a layer's kernels: leaving the
+# padding out would cost more of them and gain nothing.
+LAUNCHED = 2**30
 DROPOUTS = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "hidden_dropout")
 
 
@@ -34,8 +37,9 @@ class Transformer(nn.Module, Backbone):
 
     Where the processor keeps `ids` (Ragged) among what it encoded, embeddings of other tokens are not trained (`used`).
 
-    Model types of `unpadded.KNOWN` read the real tokens of a batch as one flat sequence; others read padded rows. A row
-    longer than `window` is read in windows; each of its tokens comes from the window that shows most on both its sides.
+    Model types of `unpadded.KNOWN` read the real tokens of a batch as one flat sequence; others, and small batches on an
+    accelerator, read padded rows. A row longer than `window` is read in windows; each of its tokens comes from the window
+    that shows most on both its sides.
     """
 
     def __init__(
@@ -78,14 +82,30 @@ class Transformer(nn.Module, Backbone):
         return only_used(self.encoder, ids, self.padding) if len(ids) == len(found) else nullcontext()
 
     def forward(self, **data: Tensor) -> Features:
-        ids, mask = data["ids"], data["mask"]
+        ids, mask, types = data["ids"], data["mask"], data.get("types") if self.with_types else None
+        if self.flat and self._is_small(ids):
+            tokens = self._padded(ids, types, mask).masked_fill(~mask.unsqueeze(-1), 0.0)
+            return Features(tokens, mask, self.pool(tokens, mask, tokens[:, 0]))
         layout = self._layout(mask, data.get("lead"))
-        flat = self._read(ids, data.get("types") if self.with_types else None, layout)
+        flat = self._read(ids, types, layout)
         back = self._move(layout.back, ids)
         real = self._move(np.flatnonzero(mask.cpu().numpy()), ids)
         tokens = flat.new_zeros((mask.numel(), self.out_dim)).index_copy(0, real, flat.index_select(0, back))
         tokens = tokens.view(*mask.shape, self.out_dim)
         return Features(tokens, mask, self.pool(tokens, mask, self._first(flat, layout, len(ids))))
+
+    def _is_small(self, ids: Tensor) -> bool:
+        """Known without a look at the rows' lengths, for which the program would have to wait."""
+        fits = ids.shape[1] <= self.window
+        return fits and ids.device.type != "cpu" and ids.numel() * self.out_dim**2 <= LAUNCHED
+
+    def _padded(self, ids: Tensor, types: Tensor | None, mask: Tensor) -> Tensor:
+        """Hidden states [B, T, D], what stands in the padding included."""
+        where = (torch.arange(ids.shape[1], device=ids.device) + self.first_position).expand_as(ids)
+        whole = Sequences(None, len(ids), ids.shape[1], mask)
+        data = {"input_ids": ids, "position_ids": where, "sequences": [whole]}
+        found: Tensor = self.encoder(**data, **({} if types is None else {"token_type_ids": types})).last_hidden_state
+        return found
 
     def _layout(self, mask: Tensor, lead: Tensor | None) -> Layout:
         lengths: Array = mask.sum(dim=1).cpu().numpy()
@@ -137,9 +157,10 @@ class Transformer(nn.Module, Backbone):
     def _sequences(self, lengths: Array, like: Tensor) -> Sequences:
         longest = int(lengths.max())
         even = bool((lengths == longest).all())
+        if even:
+            return Sequences(None, len(lengths), longest, None)
         place = self._move(np.repeat(np.arange(len(lengths)) * longest, lengths) + counting(lengths), like)
-        mask = None if even else self._move(np.arange(longest) < lengths[:, None], like)
-        return Sequences(place, len(lengths), longest, mask)
+        return Sequences(place, len(lengths), longest, self._move(np.arange(longest) < lengths[:, None], like))
 
     @staticmethod
     def _move(array: Array, like: Tensor) -> Tensor:

@@ -24,17 +24,25 @@ KNOWN = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "distilbert", 
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """W sequences of flat tokens [N]: `place` [N] = sequence * longest + position; `mask` bool [W, longest] or None."""
+    """W sequences of flat tokens [N]: `place` [N] = sequence * longest + position; `mask` bool [W, longest].
 
-    place: Tensor
+    `place` is None where the flat tokens are those of [W, longest] already; so is `mask` where all of them may be seen.
+    """
+
+    place: Tensor | None
     count: int
     longest: int
     mask: Tensor | None
 
+    @property
+    def tokens(self) -> int:
+        """N"""
+        return self.count * self.longest if self.place is None else len(self.place)
+
     def padded(self, flat: Tensor, fill: int = 0) -> Tensor:
         """[N, ...] -> [W, longest, ...], with `fill` behind the shorter sequences."""
         shape = (self.count, self.longest, *flat.shape[1:])
-        if self.mask is None:
+        if self.place is None:
             return flat.reshape(shape)
         out = flat.new_full((self.count * self.longest, *flat.shape[1:]), fill)
         return out.index_copy(0, self.place, flat).view(shape)
@@ -42,7 +50,7 @@ class Sequences:
     def flat(self, padded: Tensor) -> Tensor:
         """[W, longest, ...] -> [N, ...]"""
         every = padded.reshape(self.count * self.longest, *padded.shape[2:])
-        return every if self.mask is None else every.index_select(0, self.place)
+        return every if self.place is None else every.index_select(0, self.place)
 
 
 def register() -> str:
@@ -68,20 +76,31 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attention within each sequence. `query`, `key`, `value` [1, H, N, d]; returns [1, N, H, d].
 
-    `sequences`: the tokens in runs of sequences of similar lengths; each run is padded on its own.
+    `sequences`: the tokens in runs of sequences of similar lengths; each run is padded on its own. Where there is one run
+    whose tokens are padded already, they may also be [W, H, longest, d]; that returns [W, longest, H, d].
     """
-    found, sizes = [], [len(some.place) for some in sequences]
+    first, *others = sequences
+    if not others and first.place is None and query.shape[0] == first.count:
+        return _within(first, query, key, value, dropout, scaling, sliding_window).transpose(1, 2), None
+    found, sizes = [], [some.tokens for some in sequences]
     # Not slices: the gradient of each would be as large as all of them.
     every = (torch.split(each[0].transpose(0, 1), sizes) for each in (query, key, value))
     for some, *flat in zip(sequences, *every, strict=True):
         q, k, v = (some.padded(each).transpose(1, 2) for each in flat)
-        mask = None if some.mask is None else some.mask[:, None, None, :]
-        if sliding_window is not None and some.longest > sliding_window:
-            near = _near(some.longest, sliding_window, query.device)
-            mask = near if mask is None else mask & near
-        out = _attention(q, k, v, mask, dropout, scaling)
+        out = _within(some, q, k, v, dropout, scaling, sliding_window)
         found.append(some.flat(out.transpose(1, 2)))
     return torch.cat(found)[None], None
+
+
+def _within(
+    some: Sequences, q: Tensor, k: Tensor, v: Tensor, dropout: float, scale: float | None, window: int | None
+) -> Tensor:
+    """[W, H, longest, d] -> the same"""
+    mask = None if some.mask is None else some.mask[:, None, None, :]
+    if window is not None and some.longest > window:
+        near = _near(some.longest, window, q.device)
+        mask = near if mask is None else mask & near
+    return _attention(q, k, v, mask, dropout, scale)
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, scale: float | None) -> Tensor:

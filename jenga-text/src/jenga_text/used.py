@@ -37,32 +37,45 @@ class UsedEmbedding(nn.Module):
         self.slots = [
             torch.full((len(table),), -1, device=used.device).index_copy(0, used, torch.arange(len(used)).to(used))
         ]
+        self.unknown = [torch.tensor(-1, device=used.device)]
         self.register_state_dict_post_hook(_join)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_part)  # type: ignore[no-untyped-call]
 
     def forward(self, ids: Tensor) -> Tensor:
         slot = self.slots[0][ids]
         if self.training:
-            self._require_known(ids, slot)
+            self._look_for_unknown(ids, slot)
         trained = functional.embedding(slot.clamp_min(0), self.weight)
         return torch.where((slot >= 0).unsqueeze(-1), trained, functional.embedding(ids, self.others[0]))
 
-    def _require_known(self, ids: Tensor, slot: Tensor) -> None:
+    def _look_for_unknown(self, ids: Tensor, slot: Tensor) -> None:
+        """Remembers the largest token that is not trained; on an accelerator nobody waits for the answer here."""
         missed = slot < 0
         if self.padding_idx is not None:
             missed &= ids != self.padding_idx
-        if bool(missed.any()):
+        self.unknown = [torch.where(missed, ids, -1).amax().maximum(*self.unknown)]
+        if ids.device.type == "cpu":
+            self.require_known()
+
+    def require_known(self) -> None:
+        token = int(self.unknown[0])
+        if token >= 0:
             raise JengaError(
-                f"a batch of training rows holds token {int(ids[missed][0])}, which would not be trained: the processor must "
-                "put every token that `collate` gives into its encoded column `ids`"
+                f"a batch of training rows holds token {token}, which would not be trained: the processor must put every "
+                "token that `collate` gives into its encoded column `ids`"
             )
+
+    def train(self, mode: bool = True) -> Self:
+        if not mode:  # before rows are judged
+            self.require_known()
+        return super().train(mode)
 
     def table(self) -> Tensor:
         """[V, D], a copy."""
         return self.others[0].index_copy(0, self.used[0], self.weight.detach())
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
-        for held in (self.others, self.used, self.slots):
+        for held in (self.others, self.used, self.slots, self.unknown):
             held[0] = fn(held[0])
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call,no-any-return]
 
@@ -81,6 +94,7 @@ def only_used(encoder: Any, ids: Sequence[Array], pad: int) -> Iterator[None]:
     encoder.set_input_embeddings(parted)
     try:
         yield
+        parted.require_known()
     finally:
         with torch.no_grad():
             whole.to(parted.weight.device).weight.copy_(parted.table())

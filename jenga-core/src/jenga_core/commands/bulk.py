@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .model import Model, Table
+from .model import Device, Model, Table
 from .single import single
 
 
@@ -18,6 +18,7 @@ def score(
     shard: Annotated[str, typer.Option(help="Which share of the work is this worker's: 0/2, 1/2, ...")] = "0/1",
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that predict; default: one per core.")] = None,
     table: Table = None,
+    device: Device = None,
 ) -> None:
     """Predictions for files larger than memory, in resumable parts.
 
@@ -31,7 +32,8 @@ def score(
     from ..bulk.work import Shard
 
     share = Shard.read(shard)
-    done = score_files(inference.load(model), source, folder, table=table, shard=share, workers=workers)
+    predictor = inference.load(model, device=device)
+    done = score_files(predictor, source, folder, table=table, shard=share, workers=workers)
     typer.echo(f"{done.rows:,} rows scored by this worker", err=True)
     if done.success is None:
         typer.echo("other workers' chunks are not done yet: no _SUCCESS", err=True)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Model = Annotated[Path, typer.Argument(help="A run's folder.")]
 Table = Annotated[str | None, typer.Option(help="Which of the model's tables DATA is like, where it has several.")]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, ...; default: where it trained, if there is such a device.")
+]
 BATCH_ROWS = 65_536
 
 
@@ -30,6 +33,7 @@ def evaluate(
     importance: Annotated[
         bool, typer.Option("--importance", help="Also what each column is worth: how much worse without it.")
     ] = False,
+    device: Device = None,
 ) -> None:
     """Metrics with confidence intervals.
 
@@ -40,7 +44,7 @@ def evaluate(
     from .. import inference
     from .scores import as_json, lines, with_baselines, worth_lines
 
-    predictor = inference.load(model)
+    predictor = inference.load(model, device=device)
     judgements = predictor.evaluate(data, table=table)
     if data is None:
         judgements = with_baselines(judgements, model)
@@ -58,6 +62,7 @@ def predict(
         int | None,
         typer.Option(metavar="N", min=1, help="Also the N largest reasons of each row, as JSON in TASK.reasons."),
     ] = None,
+    device: Device = None,
 ) -> None:
     """The same rows with predictions, as columns TASK.FIELD.
 
@@ -68,7 +73,7 @@ def predict(
     check_ending(output)
     from .. import inference
 
-    rows = write_frames(predicted(inference.load(model), data, table, explain), output)
+    rows = write_frames(predicted(inference.load(model, device=device), data, table, explain), output)
     typer.echo(f"{rows:,} rows", err=True)
     if output is not None:
         typer.echo(str(output))

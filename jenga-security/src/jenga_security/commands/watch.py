@@ -34,6 +34,7 @@ def watch(
     ] = False,
     once: Annotated[bool, typer.Option(help="Stop at the log's end.")] = False,
     table: Annotated[str | None, typer.Option(help="Which of the model's tables the log is like.")] = None,
+    device: Annotated[str, typer.Option(help="cpu (one core), cuda, cuda:1, ...")] = "cpu",
 ) -> None:
     """Alerts for the rows of a log, as they are written.
 
@@ -50,7 +51,7 @@ def watch(
     from ..watch.watcher import Watcher
 
     torch.set_num_threads(1)
-    predictor = inference.load(model)
+    predictor = inference.load(model, device=device)
     source = open_source(log, predictor.registry, predictor.source(str(log), table))
     watcher = Watcher(predictor, log, output, source, table=table, form=format.value, recalibrate=recalibrate,
                       tell=lambda text: typer.echo(text, err=True))  # fmt: skip
