@@ -101,7 +101,7 @@ def by_jenga(model: Path, source: Path, folder: Path, workers: int) -> tuple[flo
     import jenga_core
     from jenga_core.bulk import score_files
 
-    predictor = jenga_core.load(model)
+    predictor = jenga_core.load(model, device="cpu")
     begin, used = time.perf_counter(), time.process_time()
     score_files(predictor, source, folder, workers=workers)
     return time.perf_counter() - begin, time.process_time() - used
@@ -113,7 +113,7 @@ def export(model: Path, target: Path) -> None:
 
     import jenga_core
 
-    predictor = jenga_core.load(model)
+    predictor = jenga_core.load(model, device="cpu")
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:

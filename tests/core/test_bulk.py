@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,30 @@ def test_a_folder_of_files_is_read_in_the_order_of_names(predictor: Predictor, t
     score_files(predictor, source, tmp_path / "out")
     want = pd.concat([rows(120, seed)["a"] for seed in (1, 2, 3)], ignore_index=True)
     np.testing.assert_allclose(scored(tmp_path / "out")["a"], want)
+
+
+@pytest.mark.parametrize(("device", "workers", "threads"), [("cpu", None, 5), ("meta", None, 2), ("meta", 3, 3)])
+def test_how_many_threads_predict(
+    device: str,
+    workers: int | None,
+    threads: int,
+    predictor: Predictor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An accelerator's memory holds what each of them computes at once."""
+    used = []
+
+    def predicted(predictor: Any, stretches: Any, table: str, threads: int) -> list[Any]:
+        used.append(threads)
+        return []
+
+    monkeypatch.setattr(pipeline, "_predicted", predicted)
+    monkeypatch.setattr(pipeline, "_cores", lambda: 5)
+    rows(20).to_parquet(tmp_path / "rows.parquet")
+    elsewhere = replace(predictor, place=replace(predictor.place, device=torch.device(device)))
+    score_files(elsewhere, tmp_path / "rows.parquet", tmp_path / "out", workers=workers)
+    assert used == [threads]
 
 
 def test_shards_together_do_everything_once(predictor: Predictor, tmp_path: Path) -> None:

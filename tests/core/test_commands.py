@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
-from jenga_core import cli, plugins, scaffold
+from jenga_core import cli, inference, plugins, scaffold
 
 QUICK = ("--set", "train.epochs=1", "--set", "train.bootstrap=0", "--set", "train.baselines=false")
 
@@ -239,3 +240,24 @@ def test_a_next_command_can_be_pasted_where_a_folder_has_a_space(jenga, site, tm
     _, err = jenga("check", folder / "config.yaml", "--set", "train.epoch=1", status=2)
     (command,) = re.findall(r"next: (.+)", err)
     assert shlex.split(command) == ["jenga", "check", str(folder / "config.yaml")]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "score"])
+def test_the_model_computes_on_the_device_that_is_named(command, trained, jenga, tmp_path, monkeypatch):
+    asked = []
+
+    def device_of(config, given):
+        asked.append(given)
+        return torch.device("cpu")
+
+    monkeypatch.setattr(inference, "device_of", device_of)
+    more = {"evaluate": [], "predict": [trained / "echoes.csv"], "score": [trained / "echoes.csv"]}[command]
+    for at, option in enumerate(([], ["--device", "cuda:1"])):
+        into = [tmp_path / f"out{at}"] if command == "score" else []
+        jenga(command, trained / "model", *more, *into, *option)
+    assert asked == [None, "cuda:1"]
+
+
+def test_a_device_that_is_not_here_is_an_error_and_not_a_traceback(trained, jenga):
+    _, err = jenga("predict", trained / "model", trained / "echoes.csv", "--device", "cuda:97", status=2)
+    assert "there is no device 'cuda:97' here" in err

@@ -12,10 +12,12 @@ import torch
 
 import jenga_core
 import toys
+from jenga_core import inference
 from jenga_core.api import TrainerHookSpec, hookimpl
 from jenga_core.config import ComponentConfig
+from jenga_core.devices import device_of
 from jenga_core.errors import DataError, UserError
-from jenga_core.inference import Predictor, device_of
+from jenga_core.inference import Predictor
 from jenga_core.reading import read_config
 from jenga_core.registry import Registry
 
@@ -252,7 +254,7 @@ def test_on_predict_is_told_of_every_frame(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("wanted", ["auto", "cpu"])
-@pytest.mark.parametrize("there", [None, "cuda", "mps"])
+@pytest.mark.parametrize("there", [None, "cuda", "xpu"])
 def test_a_model_computes_on_an_accelerator_where_it_would_train_on_one(
     there: str | None, wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,9 +262,31 @@ def test_a_model_computes_on_an_accelerator_where_it_would_train_on_one(
     config = read_config(toys.numbers_config(device=wanted), registry=toys.registry())
     assert device_of(config, None).type == (there if there and wanted == "auto" else "cpu")
     assert device_of(config, "cpu").type == "cpu"
+    assert device_of(config, torch.device("cpu")) == torch.device("cpu")
+    assert device_of(config, "cpu:0").type == "cpu"
     if there:
-        assert device_of(config, there) == torch.device(there)
-        assert device_of(config, f"{there}:1") == torch.device(there, 1)
+        assert device_of(config, there) == torch.device(there, 1)  # that of this thread
+        assert device_of(config, f"{there}:0") == device_of(config, torch.device(there, 0)) == torch.device(there, 0)
+
+
+def test_apples_accelerator_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    _machine("mps", monkeypatch)
+    config = read_config(toys.numbers_config(), registry=toys.registry())
+    assert device_of(config, None).type == "cpu"
+    assert device_of(config, "mps").type == "mps"
+
+
+def test_loading_asks_where_to_compute(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def answer(config: Any, given: Any) -> torch.device:
+        asked.append((config.train.device, given))
+        return torch.device("cpu")
+
+    monkeypatch.setattr(inference, "device_of", answer)
+    jenga_core.load(predictor.folder, registry=toys.registry())
+    jenga_core.load(predictor.folder, registry=toys.registry(), device="cuda:1")
+    assert asked == [("auto", None), ("auto", "cuda:1")]
 
 
 @pytest.mark.parametrize(
@@ -288,3 +312,4 @@ def _machine(accelerator: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerator is not None)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(str(accelerator)))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 1)

@@ -104,6 +104,14 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+def test_a_loss_of_one_number_may_have_any_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_one(self: Any, losses: dict[str, torch.Tensor]) -> torch.Tensor:
+        return sum(losses.values(), torch.zeros(1))
+
+    monkeypatch.setattr(Defaults, "combine_losses", hookimpl(trylast=True)(of_one))
+    assert trained(tmp_path / "run", epochs=1).metrics["loss"] > 0
+
+
 # ------------------------------------------------------------------ the schedule
 
 

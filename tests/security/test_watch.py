@@ -283,3 +283,19 @@ def test_counts_go_on_after_state_and_restore():
     empty = RequestCount()
     empty.restore(RequestCount().state())
     assert np.array_equal(empty.add(sources, times), whole)
+
+
+def test_the_model_computes_on_one_core_or_on_the_device_that_is_named(monkeypatch, tmp_path):
+    asked = []
+
+    def load(model, device):
+        asked.append(device)
+        raise UserError("seen enough")
+
+    monkeypatch.setattr("jenga_core.inference.load", load)
+    (tmp_path / "conn.log").touch()
+    for option in ([], ["--device", "cuda:1"]):
+        CliRunner().invoke(
+            app, ["watch", "folder", str(tmp_path / "conn.log"), "--output", str(tmp_path / "a.jsonl"), *option]
+        )
+    assert asked == ["cpu", "cuda:1"]

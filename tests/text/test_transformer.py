@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 import jenga_core
 from jenga_core.errors import UserError
-from jenga_text import layers
+from jenga_text import layers, transformer
 from jenga_text.config import TransformerConfig
 from jenga_text.dropout import Dropout
 from jenga_text.layout import by_length, groups, rows_alone, windows
@@ -71,14 +71,42 @@ def test_a_small_batch_on_an_accelerator_keeps_its_padding_and_nothing_changes(
             torch.testing.assert_close(b.grad, a.grad, atol=1e-5, rtol=1e-3, msg=name)
 
 
+@pytest.mark.parametrize("padded", [True, False])
+def test_padding_beyond_a_sliding_window_is_no_query_that_sees_nothing(
+    padded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some kernels answer such a query with NaN, which the next layer multiplies by zero."""
+
+    def plain(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, attn_mask: Any, **more: Any) -> torch.Tensor:
+        scores = q @ k.transpose(-1, -2) * more["scale"]
+        return (scores if attn_mask is None else scores.masked_fill(~attn_mask, -torch.inf)).softmax(-1) @ v
+
+    batch, model = rows([3, 35]), built("modernbert")
+    expected = model(**batch)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", plain)
+    monkeypatch.setattr(transformer, "groups", lambda lengths, overhead: [slice(0, len(lengths))])
+    monkeypatch.setattr(model, "_is_small", lambda ids: padded)
+    found = model(**batch)
+    torch.testing.assert_close(found.tokens, expected.tokens, atol=1e-5, rtol=1e-4)
+    found.pooled.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("kind", sorted(KNOWN))
+def test_a_small_batch_is_read_without_a_look_at_its_values(kind: str) -> None:
+    """On "meta" nothing can be fetched from a device or mixed with the CPU."""
+    model, batch = built(kind).to("meta").train(), {k: v.to("meta") for k, v in rows([3, 17, 1]).items()}
+    found = model(**batch)
+    assert (found.tokens.device.type, found.tokens.shape) == ("meta", (3, 17, model.out_dim))
+    found.pooled.sum().backward()
+
+
 @pytest.mark.parametrize(
     ("device", "shape", "small"),
     [("cpu", (2, 9), False), ("meta", (2, 9), True), ("meta", (2**20, 30), False), ("meta", (1, 600), False)],
 )
 def test_which_batches_keep_their_padding(device: str, shape: tuple[int, int], small: bool) -> None:
-    model = built()
-    assert model._is_small(torch.empty(shape, dtype=torch.long, device=device)) is small
-    assert shape[1] <= model.window or not small
+    assert built()._is_small(torch.empty(shape, dtype=torch.long, device=device)) is small
 
 
 def test_a_type_that_is_not_known_reads_padded_rows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import socket
 import subprocess
@@ -130,7 +131,7 @@ def test_a_token_in_training_that_no_training_row_was_said_to_hold_is_an_error()
     assert type(model.encoder.get_input_embeddings()) is torch.nn.Embedding
 
 
-@pytest.mark.parametrize("then", ["rows are judged", "training ends"])
+@pytest.mark.parametrize("then", ["rows are judged", "a checkpoint is written", "training ends"])
 def test_where_nobody_waits_for_the_accelerator_that_error_comes_later(
     then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +143,19 @@ def test_where_nobody_waits_for_the_accelerator_that_error_comes_later(
             model(**batch([[5, 7, 7]]))
         if then == "rows are judged":
             model.eval()
-            pytest.fail("judged with weights that were not trained as said")
+        elif then == "a checkpoint is written":
+            model.state_dict()
+        if then != "training ends":
+            pytest.fail("went on with weights that were not trained as said")
+
+
+def test_a_step_on_an_accelerator_waits_for_no_answer() -> None:
+    """On "meta" there is none to be had."""
+    model = built()
+    with model.trained_on(seen()):
+        table = model.encoder.get_input_embeddings()
+        on_meta = copy.deepcopy(table).to("meta").train()
+        assert on_meta(torch.empty((2, 5), dtype=torch.long, device="meta")).device.type == "meta"
 
 
 def test_a_processor_that_keeps_its_tokens_elsewhere_trains_the_whole_table() -> None:

@@ -20,6 +20,7 @@ from .config import RunConfig
 from .contents import tidy
 from .contracts import Columns
 from .data import Data, EncodedTable, Parts
+from .devices import device_of
 from .errors import ArtifactError, DataError, UserError, nearest
 from .evaluation import Judgement
 from .model import Model
@@ -279,11 +280,12 @@ class Predictor:
         return judgements(data, scored, split, baselines=False, bootstrap=times, seed=self.config.seed)
 
 
-def load(folder: str | Path, *, registry: Registry | None = None, device: str | None = None) -> Predictor:
+def load(
+    folder: str | Path, *, registry: Registry | None = None, device: str | torch.device | None = None
+) -> Predictor:
     """Verify a model folder and rebuild its model. Runs no code from the folder.
 
-    `device`: "cpu", "cuda", "cuda:1" ...; None: where it would train, on an accelerator if there is one and the config's
-    `train.device` allows it, so that its predictions are those of the run to the last bit.
+    `device`: where it computes, see `device_of`; predictions of the CPU and of an accelerator differ in the last digits.
 
     Raises ArtifactError for a folder that is torn, altered or unsafe, PluginError naming the package to install for a
     component that is not here.
@@ -327,21 +329,6 @@ def _ending(path: str) -> str:
     return Path(uncompressed(path)).suffix
 
 
-def device_of(config: RunConfig, given: str | None) -> torch.device:
-    """Where a loaded model computes. UserError for a device that is not here."""
-    here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if given is None:
-        return here if here is not None and config.train.device == "auto" else torch.device("cpu")
-    count = torch.accelerator.device_count() if here is not None else 0
-    allowed = ["cpu", *([] if here is None else [here.type, *(f"{here.type}:{n}" for n in range(count))])]
-    if given not in allowed:
-        raise UserError(
-            f"there is no device {given!r} here", where="device", allowed=allowed, nearest=nearest(given, allowed),
-            next="jenga doctor says what this machine has",
-        )  # fmt: skip
-    return torch.device(given)
-
-
 def autocast(config: RunConfig, device: torch.device) -> Any:
     """The precision the run was scored in: predictions after a reload are the same numbers."""
     if config.train.precision == "fp32":
@@ -368,7 +355,7 @@ def evaluate(
     *,
     registry: Registry | None = None,
     table: str | None = None,
-    device: str | None = None,
+    device: str | torch.device | None = None,
 ) -> list[Judgement]:
     """`load(folder).evaluate(data)`."""
     return load(folder, registry=registry, device=device).evaluate(data, table=table)

@@ -191,7 +191,8 @@ def _counts(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
 def _check_finite(run: Run, losses: Mapping[str, Tensor], norm: Tensor, batches: Sequence[Batch]) -> None:
     """The loss and the norm of the gradients, in the one place of a step where the program waits for an accelerator."""
     found = [losses["loss"], norm] if "loss" in losses else [norm]
-    *loss, size = torch.stack([value.detach().float() for value in found]).tolist()
+    device = found[0].device  # without any gradient the norm is a zero on the CPU
+    *loss, size = torch.stack([value.detach().float().reshape(()).to(device) for value in found]).tolist()
     if not all(map(math.isfinite, loss)):
         what, values = "loss", losses
     elif run.accelerator.scaler is None and not math.isfinite(size):  # fp16's scaler expects this and skips such a step

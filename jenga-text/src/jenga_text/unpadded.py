@@ -96,10 +96,13 @@ def _within(
     some: Sequences, q: Tensor, k: Tensor, v: Tensor, dropout: float, scale: float | None, window: int | None
 ) -> Tensor:
     """[W, H, longest, d] -> the same"""
-    mask = None if some.mask is None else some.mask[:, None, None, :]
+    mask = some.mask
+    if mask is not None:
+        mask = mask[:, None, None, :]
     if window is not None and some.longest > window:
         near = _near(some.longest, window, q.device)
-        mask = near if mask is None else mask & near
+        # What is padding sees all that is near: nobody reads it, but to see nothing makes it NaN in some kernels.
+        mask = near if mask is None else near & (mask | ~mask.transpose(-1, -2))
     return _attention(q, k, v, mask, dropout, scale)
 
 

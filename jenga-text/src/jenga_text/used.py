@@ -117,6 +117,7 @@ def _table(encoder: Any) -> nn.Embedding | None:
 
 
 def _join(module: UsedEmbedding, state: dict[str, Any], prefix: str, _: Any) -> None:
+    module.require_known()  # a checkpoint would outlive the error that is due
     state[f"{prefix}weight"] = module.table()
 
 

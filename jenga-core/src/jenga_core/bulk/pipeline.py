@@ -61,7 +61,7 @@ def score_files(
     """Score all rows of `source` into part files of `folder`, but for chunks that are done or another shard's.
 
     Predictions are those of `Predictor.predict` with one thread. `workers` threads predict; default: as many as there
-    are cores. `progress` is told the rows of every stretch.
+    are cores, two on an accelerator, whose memory holds what each computes. `progress` is told the rows of every stretch.
     """
     files = source_files(source)
     name = predictor.table_of(table)
@@ -74,9 +74,9 @@ def score_files(
     )
     parts.open()
     read = partial(_stretches, predictor, files, name, shard or Shard(), parts)
-    rows = 0
+    rows, usual = 0, _cores() if predictor.place.device.type == "cpu" else 2
     with _single_threaded():
-        for chunk, group in groupby(_predicted(predictor, read(), name, workers or _cores()), lambda s: s.chunk):
+        for chunk, group in groupby(_predicted(predictor, read(), name, workers or usual), lambda s: s.chunk):
             with parts.writing(chunk) as writer:
                 for scored in group:
                     predictor.hook.on_predict(run=predictor, frame=scored.cells, predictions=scored.predictions)

@@ -16,7 +16,9 @@ def score(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A file, a folder of files, or a glob.")],
     folder: Annotated[Path, typer.Argument(metavar="DST", help="Folder of the part files; made, or gone on with.")],
     shard: Annotated[str, typer.Option(help="Which share of the work is this worker's: 0/2, 1/2, ...")] = "0/1",
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that predict; default: one per core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that predict; default: one per core, 2 on a GPU.")
+    ] = None,
     table: Table = None,
     device: Device = None,
 ) -> None:

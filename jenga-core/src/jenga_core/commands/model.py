@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Model = Annotated[Path, typer.Argument(help="A run's folder.")]
 Table = Annotated[str | None, typer.Option(help="Which of the model's tables DATA is like, where it has several.")]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1, ...; default: where it trained, if there is such a device.")
+    str | None, typer.Option(help="cpu, cuda, cuda:1, ...; default: an accelerator, if train.device allows.")
 ]
 BATCH_ROWS = 65_536
 
