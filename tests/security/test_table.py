@@ -478,3 +478,26 @@ def test_the_reference_of_explanations_is_one_feature_per_name():
     encoded = numbers(processor.encode(middle.assign(protocol="tcp", at="2026-02-01")))
     np.testing.assert_allclose(reference.data["numbers"][0, :4], encoded[0, :4], rtol=1e-5)
     assert reference.data["numbers"][0, 4:8].tolist() == [0.0] * 4
+
+
+# ------------------------------------------------------------------ tables that share a backbone
+
+
+def test_tables_of_one_backbone_have_the_codes_and_scales_of_the_rows_of_both():
+    one, two = (
+        table(seed=0),
+        table(seed=1).assign(protocol="icmp", bytes=5.0)[["ttl", "bytes", "encrypted", "protocol"]],
+    )
+    made = [TableProcessor(TableConfig()) for _ in range(2)]
+    for own, processor in enumerate(made):
+        processor.fit_together([one, two], own)
+    assert made[0].state() == made[1].state()
+    assert {"tcp", "udp", "icmp"} <= set(json.dumps(made[0].state()).replace('"', " ").split())
+    assert numbers(made[0].encode(two)).tolist() == numbers(made[1].encode(two)).tolist()
+
+
+def test_tables_of_other_columns_are_fitted_alone_for_the_backbone_to_refuse():
+    one, two = table(), table().drop(columns="ttl")
+    made = TableProcessor(TableConfig())
+    made.fit_together([one, two], 1)
+    assert made.state() == fitted(two).state()

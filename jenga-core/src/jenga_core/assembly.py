@@ -83,7 +83,8 @@ def build_model(
             if facts[other] != facts[users[0]]:
                 raise UserError(
                     f"inputs {users[0]!r} and {other!r} share backbone {name!r} but their processors differ after fitting "
-                    f"({facts[users[0]]} against {facts[other]}): give each its own backbone"
+                    f"({facts[users[0]]} against {facts[other]})",
+                    next="give them processors of one kind with equal options, or each its own backbone",
                 )
         make = registry.factory(options.kind, BackboneSpec)
         backbones[name] = make(options, facts[users[0]], (saved or {}).get(name))

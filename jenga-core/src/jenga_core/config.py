@@ -370,6 +370,12 @@ class RunConfig(Section):
         left = section.processor.left_out(found) if section.columns is None else {}
         return [c for c in found if c not in left]
 
+    def sharing(self, name: str) -> list[str]:
+        """The inputs, with `name` among them, that have its backbone and its kind of processor."""
+        own = self.inputs[name]
+        kind = own.processor.kind
+        return [k for k, other in self.inputs.items() if (other.backbone, other.processor.kind) == (own.backbone, kind)]
+
     def left_out(self, name: str, columns: list[str]) -> dict[str, list[str]]:
         """Columns that input `name` leaves out by their names alone, by reason."""
         section, found = self.inputs[name], dict[str, list[str]]()

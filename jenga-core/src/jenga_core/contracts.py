@@ -123,6 +123,14 @@ class Processor(Protocol):
     def fit(self, cells: pd.DataFrame) -> None:
         """Learn scales and vocabularies from training rows, and only from them."""
 
+    def fit_together(self, cells: Sequence[pd.DataFrame], own: int) -> None:
+        """Called instead of `fit` where inputs with processors of one kind share a backbone.
+
+        `cells`: the training rows of each of these inputs, in the order of the config; ``cells[own]`` are this one's. What
+        the backbone is given must mean the same in all of them, such as which word has number 7.
+        """
+        self.fit(cells[own])
+
     def encode(self, cells: pd.DataFrame) -> Encoded:
         """The whole table, once, columnar; one entry per row, always. Files named in cells stay paths."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,13 +62,21 @@ class Parts:
             inputs = self.config.inputs_of(self.config.tasks[name].data)
             task.bind({k: self.processors[k] for k in inputs})
 
-    def fit(self, name: str, frame: pd.DataFrame, train: Array) -> None:
-        """Fit the processors and tasks of one table on its training rows, and on nothing else."""
-        rows = frame.iloc[train]
+    def fit(self, name: str, training: Callable[[str], pd.DataFrame]) -> None:
+        """Fit the processors and tasks of one table. `training`: the training rows of a table, and nothing else."""
+        rows = training(name)
         for key in self.config.inputs_of(name):
-            self.processors[key].fit(rows[self.config.feature_columns(key, list(frame.columns))])
+            group = self.config.sharing(key)
+            if len(group) == 1:
+                self.processors[key].fit(self._features(key, rows))
+            else:
+                cells = [self._features(k, training(self.config.inputs[k].data)) for k in group]
+                self.processors[key].fit_together(cells, group.index(key))
         for key, section in self.config.tasks_of(name).items():
             self.tasks[key].fit(rows[section.columns()])
+
+    def _features(self, key: str, rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[self.config.feature_columns(key, list(rows.columns))]
 
     def encode(
         self,

@@ -70,7 +70,7 @@ def open_run(
     encoded = {}
     for name, table in tables.items():
         with table.naming():
-            parts.fit(name, table.frame, table.splits["train"])
+            parts.fit(name, lambda n: tables[n].frame.iloc[tables[n].splits["train"]])
             encoded[name] = encode(config, parts, table)
     model = build_model(config, registry, parts)
     hook = build_events(config, registry, parts, defaults)

@@ -39,6 +39,13 @@ class TableProcessor(Processor):
         self.dates: tuple[Dates, ...] = ()
         self.remarks: list[str] = []
 
+    def fit_together(self, cells: Sequence[pd.DataFrame], own: int) -> None:
+        """On the rows of all, where they have the same columns; the backbone refuses others."""
+        alike = all(set(some.columns) == set(cells[own].columns) for some in cells)
+        self.fit(
+            pd.concat([some[list(cells[0].columns)] for some in cells], ignore_index=True) if alike else cells[own]
+        )
+
     def fit(self, cells: pd.DataFrame) -> None:
         """Kinds, medians, scales and names from training rows. DataError for a column that cannot be read."""
         options = self.config

@@ -10,7 +10,7 @@ the parts before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,9 @@ class WindowProcessor(Processor):
 
     def fit(self, cells: pd.DataFrame) -> None:
         self.table.fit(self._features(cells))
+
+    def fit_together(self, cells: Sequence[pd.DataFrame], own: int) -> None:
+        self.table.fit_together([self._features(some) for some in cells], own)
 
     def state(self) -> dict[str, Any]:
         return self.table.state()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,12 @@ class TokensProcessor(Processor):
         self.keeps_texts = not self.confidential  # in what it encodes, where `spans` are places in them: for baselines
 
     def fit(self, cells: pd.DataFrame) -> None:
-        texts, self.columns = self.reader.read(cells).texts, tuple(map(str, cells.columns))
-        self._keep(*self._make(texts))
-        self._tfidf = TfIdf(texts)
+        self.fit_together([cells], 0)
+
+    def fit_together(self, cells: Sequence[pd.DataFrame], own: int) -> None:
+        texts, self.columns = [self.reader.read(some).texts for some in cells], tuple(map(str, cells[own].columns))
+        self._keep(*self._make([column for some in texts for column in some]))
+        self._tfidf = TfIdf(texts[own])
 
     @abstractmethod
     def _make(self, texts: list[list[str]]) -> tuple[Any, int | None, int | None, int | None]:
@@ -77,6 +81,7 @@ class TokensProcessor(Processor):
             "pad": self.pad,
             "types": max(self.template.types) + 1,
             "tail": len(self.template.after),
+            "tokens": hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()[:12],
         }
 
     def encode(self, cells: pd.DataFrame) -> Encoded:

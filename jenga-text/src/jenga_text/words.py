@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -67,8 +68,11 @@ class WordsProcessor(Processor):
         self._tfidf = TfIdf()
 
     def fit(self, cells: pd.DataFrame) -> None:
-        texts, self.columns = self.reader.read(cells).texts, tuple(map(str, cells.columns))
-        seen = Counter(word for column in texts for text in column for word, _, _ in words_of(text))
+        self.fit_together([cells], 0)
+
+    def fit_together(self, cells: Sequence[pd.DataFrame], own: int) -> None:
+        texts, self.columns = [self.reader.read(some).texts for some in cells], tuple(map(str, cells[own].columns))
+        seen = Counter(w for some in texts for column in some for text in column for w, _, _ in words_of(text))
         if not seen:
             raise DataError("there is no word in the training rows", where=f"columns {', '.join(self.columns)}")
         counts: list[Counter[str]] = [Counter() for _ in SLOTS]
@@ -77,7 +81,7 @@ class WordsProcessor(Processor):
                 counts[slot][value] += n
         often = [sorted(v for v, n in found.items() if n >= self.config.min_count) for found in counts]
         self._number(often)
-        self._tfidf = TfIdf(texts)
+        self._tfidf = TfIdf(texts[own])
 
     def _number(self, values: list[list[str]]) -> None:
         """Values of all slots are numbered through, from 1."""
@@ -95,7 +99,9 @@ class WordsProcessor(Processor):
         self.reader.restore(state)
 
     def facts(self) -> Mapping[str, Any]:
-        return {"vocabulary": 1 + sum(map(len, self.values)), "slots": len(SLOTS)}
+        words = "\n".join(value for found in self.values for value in found)
+        digest = hashlib.sha256(words.encode(errors="surrogatepass")).hexdigest()[:12]
+        return {"vocabulary": 1 + sum(map(len, self.values)), "slots": len(SLOTS), "words": digest}
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         known: dict[str, list[int]] = {}

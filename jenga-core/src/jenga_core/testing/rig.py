@@ -120,7 +120,7 @@ class Rig:
         torch.manual_seed(0)
         every = np.arange(len(frame))
         parts = build_parts(config, registry)
-        parts.fit(TABLE, frame, every)
+        parts.fit(TABLE, lambda _: frame)
         columns = {name: config.feature_columns(name, list(frame.columns)) for name in config.inputs}
         encoded = parts.encode(TABLE, frame, {"train": every}, columns, labels=True)
         return cls(config, parts, Data(parts, {TABLE: encoded}), build_model(config, registry, parts).eval())
