@@ -111,7 +111,12 @@ def test_deterministic_is_a_key_of_the_run(trained, jenga, tmp_path):
 def test_check(trained, jenga):
     out, _ = jenga("check", trained / "config.yaml")
     assert "acme-sonar/numbers" in out
-    assert "parameters" in jenga("check", trained / "config.yaml", "--dry-run")[0]
+    assert "names of metrics (--dry-run does)" in out
+    whole = jenga("check", trained / "config.yaml", "--dry-run")[0]
+    assert "parameters" in whole
+    assert "not looked at" not in whole
+    wrong = ("--set", "train.monitor=target.f1macro")
+    assert "unknown metric" in jenga("check", trained / "config.yaml", "--dry-run", *wrong, status=2)[1]
     for change, nearest in (
         ("inputs.echo.columns=[band_11]", "band_1"),
         ("train.epoch=1", "epochs"),
