@@ -31,7 +31,11 @@ def explainable(data: Data, table: str) -> list[str]:
     tasks = data.parts.config.tasks_of(table)
     found = [name for name in tasks if data.parts.tasks[name].explains is not None]
     if not found:
-        raise UserError(f"no task of table {table!r} can be explained: {', '.join(tasks)}", where="reasons")
+        raise UserError(
+            f"no task of table {table!r} can be explained: {', '.join(tasks)}",
+            where="reasons (--explain)",
+            next="leave it out: reasons are told of one number per row, such as the probability of its class",
+        )
     return found
 
 
