@@ -73,6 +73,11 @@ def test_options_that_contradict_each_other_are_refused(options: dict[str, Any])
         MultiLabelConfig(**options)
 
 
+def test_a_list_as_target_names_the_option_that_was_meant() -> None:
+    with pytest.raises(ValidationError, match="did you mean: targets"):
+        MultiLabelConfig(target=["a", "b"])  # type: ignore[arg-type]
+
+
 def test_an_unknown_label_has_no_part_in_the_loss() -> None:
     import torch
 

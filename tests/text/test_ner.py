@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,14 @@ def test_bio_with_words_of_its_own() -> None:
         ([{"start": 5, "end": 13, "label": "PER"}, {"start": 10, "end": 15, "label": "LOC"}], "overlap"),
         ([{"start": 5, "label": "PER"}], "row 2, column 'entities': start 5 and end None"),
         ([{"start": 1.5, "end": 3, "label": "PER"}], "whole numbers"),
+        *(
+            ([{"start": start, "end": 3, "label": "PER"}], "row 2, column 'entities': .* are not whole numbers")
+            for start in ("a", "1", [0], {}, True, math.nan, math.inf)
+        ),
+        ('[{"start": NaN, "end": 3, "label": "PER"}]', "start nan and end 3 are not whole numbers"),
+        ('[{"start": 0, "end": 1e400, "label": "PER"}]', "start 0 and end inf are not whole numbers"),
+        ('[[0, [1], "PER"]]', r"start 0 and end \[1\] are not whole numbers"),
+        ([{"start": 0, "end": 10**400, "label": "PER"}], "does not lie within"),
         ([{"start": 5, "end": 13, "label": ""}], "no name"),
         (["PER"], "is no entity"),
         ("{}", "is no list"),

@@ -132,6 +132,13 @@ def test_an_answer_that_was_cut_off_is_judged_but_not_learned() -> None:
         ([{"text": "Nairobi"}], "is no answer"),
         (["Nairobi"], "is no answer"),
         (3, "is no list"),
+        ([{"text": "Nairobi", "answer_start": "a"}], "is no answer"),
+        ({"text": ["a", "b"], "answer_start": [1]}, "row 1, column 'answers': .* with as many starts as texts"),
+        ({"text": 3, "answer_start": [1]}, "with as many starts as texts"),
+        ({"text": ["a"], "answer_start": 1}, "with as many starts as texts"),
+        ({"text": "Nairobi", "answer_start": 17}, "with as many starts as texts"),
+        ({"text": [3], "answer_start": [1]}, "is no answer"),
+        ({"text": ["a"]}, "is no list"),
     ],
 )
 def test_bad_answers_are_named(answers: Any, says: str) -> None:

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from jenga_core.contracts import Encoded, Ragged
 from jenga_core.errors import DataError, UserError
+from jenga_text.bpe import LONGEST, train
 from jenga_text.config import TokenizerConfig, TrainBpeConfig
 from jenga_text.processors import TokenizerProcessor, TokensProcessor, TrainBpeProcessor
 from jenga_text.rows import Template, assemble, shares
@@ -221,6 +222,23 @@ def test_a_trained_tokenizer_knows_every_character_and_respects_lowercase() -> N
     found = processor.encode(unseen)
     assert processor.tokenizer.decode(row(found.columns["ids"], 0)).strip() == "ሰላም 🎉 \x00"
     assert row(found.columns["ids"], 1) == row(found.columns["ids"], 2)
+
+
+@pytest.mark.parametrize("piece", ["x", "=", "ha", "é"])
+def test_a_word_of_a_megabyte_is_learned_from_in_pieces(piece: str) -> None:
+    """Whole, each of these took minutes. Where no word is longer than a piece, its length makes no difference."""
+    word = piece * (1_000_000 // len(piece))
+    begun = time.process_time()
+    tokenizer = train(iter([word, "leo"]), TrainBpeConfig(vocabulary=400))
+    assert time.process_time() - begun < 20
+    assert tokenizer.decode(tokenizer.encode(word).ids).strip() == word
+
+
+def test_the_length_of_pieces_changes_nothing_for_shorter_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["habari ya leo", "x" * 400, "=" * (LONGEST - 1), "huduma nzuri sana"]
+    found = train(iter(texts), TrainBpeConfig(vocabulary=400)).to_str()
+    monkeypatch.setattr("jenga_text.bpe.LONGEST", 10**9)
+    assert train(iter(texts), TrainBpeConfig(vocabulary=400)).to_str() == found
 
 
 def test_training_rows_without_text_are_refused() -> None:

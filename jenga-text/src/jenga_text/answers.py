@@ -49,18 +49,24 @@ def _overlap(one: list[str], other: list[str]) -> float:
 
 def answers_of(cells: pd.Series, contexts: Sequence[str], column: str) -> list[list[Answer] | None]:
     """The answers of each row, None where there is no label. `DataError` with row and column where one is not in the context."""
-    flat = cells.map(lambda cell: _of_lists(cell) if isinstance(cell, Mapping) else cell)
-    rows = zip(lists_of(flat, column), contexts, cells.index, strict=True)
+    flat = [
+        _of_lists(cell, row, column) if isinstance(cell, Mapping) else cell
+        for cell, row in zip(cells, cells.index, strict=True)
+    ]
+    rows = zip(lists_of(pd.Series(flat, cells.index, object), column), contexts, cells.index, strict=True)
     return [
         None if found is None else [_answer(each, text, row, column) for each in found] for found, text, row in rows
     ]
 
 
-def _of_lists(cell: Mapping[str, Any]) -> Any:
+def _of_lists(cell: Mapping[str, Any], row: Any, column: str) -> Any:
     """The form of Hugging Face's data sets: {text: [...], answer_start: [...]}."""
     texts, starts = cell.get("text"), cell.get("answer_start")
     if texts is None or starts is None:
         return cell
+    if not all(isinstance(each, list | tuple | np.ndarray) for each in (texts, starts)) or len(texts) != len(starts):
+        what = f"{str(cell)[:60]!r} is no {{text: [...], answer_start: [...]}} with as many starts as texts"
+        raise DataError(what, row=row, column=column)
     return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
 
 

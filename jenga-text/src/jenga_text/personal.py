@@ -23,7 +23,9 @@ _IPV4 = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9])")
 _IPV6 = re.compile(r"(?<![\w.:])[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?![\w:])")
 _DIGITS = re.compile(r"(?<!\w)[0-9](?:[ -]?[0-9]){12,}(?!\w)")
 _PHONE = re.compile(
-    r"(?<![\w+])(?<![0-9][.,])(?:(?:\+|00)?254[ .-]?(?:\(?0\)?[ .-]?)?|\(?\+254\)[ .-]?|0)[17][0-9](?:[ .-]?[0-9]){7}(?!\w)"
+    r"(?<![\w+])(?<![0-9][.,])"
+    r"(?=((?:(?:\+|00)?254[ .-]?(?:\(?0\)?[ .-]?)?|\(?\+254\)[ .-]?|0)"
+    r"[17](?:[0-9](?:[ .-]?[0-9]){7}|(?:[ .-][0-9]{2}){4})(?!\w)))"
 )
 _KRA_PIN = re.compile(r"(?<!\w)[A-Za-z][0-9]{9}[A-Za-z](?!\w)")
 _LINK = (
@@ -67,20 +69,17 @@ def _is_address(words: str) -> bool:
 
 
 def _cards(text: str) -> Iterator[Place]:
-    """13 to 19 digits, single blanks or hyphens between, that pass Luhn's check; the longest from each group of digits on."""
+    """13 to 19 digits, single blanks or hyphens between, that pass Luhn's check: all from each group on, the longest first."""
     for found in _DIGITS.finditer(text):
         digits = [at for at in range(*found.span()) if text[at].isdigit()]
-        behind = 0
         for first, at in enumerate(digits):
-            if first < behind or (first and digits[first - 1] == at - 1) or text[at] not in "23456":
+            if (first and digits[first - 1] == at - 1) or text[at] not in "23456":
                 continue
             for size in range(min(19, len(digits) - first), 12, -1):
                 last = digits[first + size - 1]
                 whole = first + size == len(digits) or digits[first + size] > last + 1
                 if whole and luhn("".join(text[d] for d in digits[first : first + size])):
                     yield at, last + 1
-                    behind = first + size
-                    break
 
 
 def luhn(digits: str) -> bool:
@@ -114,28 +113,48 @@ def _digits(text: str) -> str:
     return re.sub("[^0-9]", "", text)
 
 
-# In the order of precedence: where two overlap, the earlier one is meant.
+# In the order of precedence: where two overlap, the earlier one is meant. One in ten rows of digits is a card by its sum
+# alone, so cards come behind the numbers that have a form or a word of their own.
 KINDS: Mapping[str, Kind] = {
     "url": Kind(_urls, str),
     "email": Kind(_of(_EMAIL), str.lower),
-    "ip": Kind(_addresses, lambda text: str(ip_address(text))),
-    "card": Kind(_cards, _digits),
-    "phone": Kind(_of(_PHONE), lambda text: _digits(text)[-9:]),
+    "ip": Kind(_addresses, lambda text: str(ip_address(text)) if _is_address(text) else text),
+    "phone": Kind(_of(_PHONE, 1), lambda text: _digits(text)[-9:]),
     "kra-pin": Kind(_of(_KRA_PIN)),
     "national-id": Kind(_of(_NATIONAL_ID, 1)),
+    "card": Kind(_cards, _digits),
     "mpesa": Kind(_codes),
 }
+_FREE = re.compile(rb"\0+")
+_INNER = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 
 
 def find(text: str, types: Sequence[str]) -> list[tuple[int, int, str]]:
-    """(start, end, type) of each, in the order of the text, none overlapping another or a placeholder."""
+    """(start, end, type) of each, in the order of the text, none overlapping another or a placeholder.
+
+    Of one that overlaps what is taken, the rest is found too: whichever of the two is meant, nothing of it stays.
+    """
     if not _SOME.search(text):
         return []
-    taken = [found.span() for found in PLACEHOLDER.finditer(text)] if "[" in text else []
+    taken = bytearray(len(text))  # 1 for each character that belongs to something
+    for placeholder in PLACEHOLDER.finditer(text) if "[" in text else ():
+        _take(taken, *placeholder.span())
     found: list[tuple[int, int, str]] = []
+    overlapping: list[tuple[int, int, str]] = []
     for name, kind in KINDS.items():
         for start, end in kind.places(text) if name in types else ():
-            if all(end <= a or b <= start for a, b in taken):
-                taken.append((start, end))
+            if any(taken[start:end]):
+                overlapping.append((start, end, name))
+            else:
+                _take(taken, start, end)
                 found.append((start, end, name))
+    for start, end, name in overlapping:
+        for free in list(_FREE.finditer(taken, start, end)):
+            if rest := _INNER.search(text, *free.span()):
+                _take(taken, *rest.span())
+                found.append((*rest.span(), name))
     return sorted(found)
+
+
+def _take(taken: bytearray, start: int, end: int) -> None:
+    taken[start:end] = b"\1" * (end - start)

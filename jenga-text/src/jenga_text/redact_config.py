@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from jenga_core.config import ComponentConfig, Section
 
-Type = Literal["url", "email", "ip", "card", "phone", "kra-pin", "national-id", "mpesa"]
-EVERY: list[Type] = ["url", "email", "ip", "card", "phone", "kra-pin", "national-id", "mpesa"]
+Type = Literal["url", "email", "ip", "phone", "kra-pin", "national-id", "card", "mpesa"]
+EVERY: list[Type] = ["url", "email", "ip", "phone", "kra-pin", "national-id", "card", "mpesa"]
 
 
 class RedactConfig(Section):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from numbers import Real
+from typing import Any, TypeGuard
 
 import pandas as pd
 
@@ -65,14 +66,7 @@ def _span(given: Any, text: str, row: Any, column: str) -> Span:
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != len(KEYS):
         raise DataError(f"{str(given)[:60]!r} is no entity {{start, end, label}}", row=row, column=column)
     start, end, label = values
-    if (
-        isinstance(start, bool)
-        or isinstance(end, bool)
-        or start is None
-        or end is None
-        or start != int(start)
-        or end != int(end)
-    ):
+    if not (_is_whole(start) and _is_whole(end)):
         raise DataError(f"start {start!r} and end {end!r} are not whole numbers", row=row, column=column)
     if not isinstance(label, str) or not label.strip():
         raise DataError(f"the label of {start}:{end} is {label!r}, which is no name", row=row, column=column)
@@ -80,6 +74,10 @@ def _span(given: Any, text: str, row: Any, column: str) -> Span:
         what = f"{label} {start}:{end} does not lie within the text of {len(text)} characters"
         raise DataError(what, row=row, column=column, next="count characters from 0; `end` is the one behind the last")
     return int(start), int(end), label
+
+
+def _is_whole(given: Any) -> TypeGuard[int]:
+    return isinstance(given, Real) and not isinstance(given, bool) and bool(given == given // 1)
 
 
 def _shown(span: Span, text: str) -> str:

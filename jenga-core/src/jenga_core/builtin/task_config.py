@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..config import TargetConfig, TaskConfig
 
@@ -91,6 +91,13 @@ class MultiLabelConfig(TaskConfig):
         description="probability from which a label applies: a number, or best_f1: per label, chosen on validation rows",
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the features dropped before the last layer")
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _one_column(cls, given: Any) -> Any:
+        if isinstance(given, list):
+            raise ValueError("`target` is one column of names, not a list of columns; did you mean: targets")
+        return given
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
