@@ -56,7 +56,7 @@ def file(tmp_path, monkeypatch) -> Path:
 def test_types_are_those_of_the_whole_file_in_every_chunk(file):
     rows = ["1,1,1,a"] * 7 + ["2,2.5,x,b"]
     file.write_text("i,f,t,s\n" + "\n".join(rows))
-    chunks = list(CsvSource(CsvConfig()).tables(file, batch_rows=3))
+    chunks = list(CsvSource(CsvConfig(kind="core/csv")).tables(file, batch_rows=3))
     assert [len(c) for c in chunks] == [3, 3, 2]
     assert {tuple(map(str, c.dtypes)) for c in chunks} == {("int64", "float64", "str", "str")}
     assert [i for c in chunks for i in c.index] == list(range(8))
@@ -109,7 +109,7 @@ def test_what_pandas_writes_comes_back(tmp_path, data, rows):
     )
     path = tmp_path / "x.csv"
     frame.to_csv(path, index=False)
-    back = pd.concat(list(CsvSource(CsvConfig()).tables(path, batch_rows=7)))
+    back = pd.concat(list(CsvSource(CsvConfig(kind="core/csv")).tables(path, batch_rows=7)))
     expected = frame.copy()
     numbers = frame.part.dropna()
     if len(numbers) and all(v.is_integer() for v in numbers if math.isfinite(v)) and np.isfinite(numbers).all():
@@ -127,7 +127,7 @@ def test_tabs_and_line_ends_inside_quotes(tmp_path, rows, batch):
     path = tmp_path / "x.tsv"
     frame = pd.DataFrame(rows, columns=["a", "b", "c"], dtype="str")
     frame.to_csv(path, index=False, sep="\t")
-    back = pd.concat(list(CsvSource(CsvConfig()).tables(path, batch_rows=batch)))
+    back = pd.concat(list(CsvSource(CsvConfig(kind="core/csv")).tables(path, batch_rows=batch)))
     pd.testing.assert_frame_equal(back, frame, check_index_type=False)
 
 
@@ -150,7 +150,10 @@ def test_compressed(tmp_path, suffix, write):
     path = tmp_path / f"x.tsv{suffix}"
     with write(path, "wb") as stream:
         stream.write(b"a\tb\n1\t2\n")
-    assert next(CsvSource(CsvConfig()).tables(path, batch_rows=9)).to_dict("list") == {"a": [1], "b": [2]}
+    assert next(CsvSource(CsvConfig(kind="core/csv")).tables(path, batch_rows=9)).to_dict("list") == {
+        "a": [1],
+        "b": [2],
+    }
 
 
 def test_zip_and_zst(tmp_path):
@@ -159,7 +162,7 @@ def test_zip_and_zst(tmp_path):
     with pa.CompressedOutputStream(pa.OSFile(str(tmp_path / "x.csv.zst"), "wb"), "zstd") as stream:
         stream.write(b"a,b\n1,2\n")
     for name in ("x.csv.zip", "x.csv.zst"):
-        assert next(CsvSource(CsvConfig()).tables(tmp_path / name, batch_rows=9)).to_dict("list") == {
+        assert next(CsvSource(CsvConfig(kind="core/csv")).tables(tmp_path / name, batch_rows=9)).to_dict("list") == {
             "a": [1],
             "b": [2],
         }
@@ -249,13 +252,13 @@ def test_headerless_defects(file):
 def test_a_defect_late_in_the_file_is_found_before_any_row_is_given(file):
     file.write_text("a,b\n" + "1,2\n" * 50_000 + "3\n")
     with pytest.raises(DataError, match="row 50001"):
-        next(CsvSource(CsvConfig()).tables(file, batch_rows=10))
+        next(CsvSource(CsvConfig(kind="core/csv")).tables(file, batch_rows=10))
 
 
 def test_bytes_that_are_wrong_beyond_the_first_block(file):
     file.write_bytes(b"a,b\n" + b"1,x\n" * 600_000 + b"2,\xff\n")
     with pytest.raises(DataError, match=r"line 600002, byte 2400006"):
-        next(CsvSource(CsvConfig()).tables(file, batch_rows=10))
+        next(CsvSource(CsvConfig(kind="core/csv")).tables(file, batch_rows=10))
 
 
 def test_files_that_cannot_be_opened(file):
@@ -268,7 +271,7 @@ def test_files_that_cannot_be_opened(file):
     for content, said in ((whole[: len(whole) // 2], "cut off"), (b"a,b\n1,2\n", "cannot be read")):
         (file.parent / "x.csv.gz").write_bytes(content)
         with pytest.raises(DataError, match=said):
-            list(CsvSource(CsvConfig()).tables(file.parent / "x.csv.gz", batch_rows=10))
+            list(CsvSource(CsvConfig(kind="core/csv")).tables(file.parent / "x.csv.gz", batch_rows=10))
 
 
 SOURCES = {
@@ -468,3 +471,23 @@ def test_memory_does_not_grow_with_the_file(tmp_path, ending):
 
     small, large = peak(20_000), peak(180_000)  # 20 MB and 180 MB of text
     assert large < small + 80
+
+
+@pytest.mark.parametrize("text", ["a,b\n", "a,b\n1,2\n3\n", "a,a\n1,2\n"])
+def test_a_process_that_ends_at_a_broken_csv_ends_as_it_means_to(text: str, tmp_path: Path) -> None:
+    """A thread of Arrow's that still held something of Python aborted about half of such processes."""
+    (tmp_path / "broken.csv").write_text(text)
+    lines = (
+        "import sys",
+        "from jenga_core.builtin.csv_source import CsvSource",
+        "from jenga_core.builtin.source_config import CsvConfig",
+        "from jenga_core.errors import DataError",
+        "import torch",  # the interpreter takes its time to end
+        "try:",
+        "    list(CsvSource(CsvConfig(kind='core/csv')).tables(sys.argv[1], batch_rows=10))",
+        "except DataError:",
+        "    sys.exit(2)",
+    )
+    command = [sys.executable, "-c", "\n".join(lines), str(tmp_path / "broken.csv")]
+    runs = [subprocess.run(command, capture_output=True, check=False) for _ in range(3)]
+    assert [(run.returncode, run.stderr) for run in runs] == [(2, b"")] * 3

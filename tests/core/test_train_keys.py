@@ -423,6 +423,15 @@ def test_without_validation_rows_the_last_weights_are_kept_and_it_is_said(tmp_pa
     assert any("the last weights are kept" in note for note in trained(tmp_path / "run", config).notes)
 
 
+def test_without_rows_to_judge_on_no_score_is_announced(tmp_path: Path) -> None:
+    config = toys.numbers_config(epochs=1)
+    config["data"]["rows"]["split"] = {"validation": 0, "test": 0}
+    run = trained(tmp_path / "run", config)
+    assert not run.judgements
+    assert not any("the scores below" in note for note in run.notes)
+    assert any("it is not judged" in note for note in run.notes)
+
+
 def test_a_task_without_labelled_test_rows_is_named(tmp_path: Path) -> None:
     config = toys.numbers_config(epochs=1)
     config["tasks"]["amount"] = {"kind": "core/regression", "target": "amount"}

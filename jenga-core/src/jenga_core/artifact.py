@@ -16,7 +16,6 @@ import os
 import struct
 import sys
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from shlex import quote
@@ -181,7 +180,7 @@ def seal(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         and not is_leftover(p)
         and p.relative_to(folder).parts[0] not in ("checkpoints", "trackers")
     }
-    manifest = {"format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds"), **facts, "files": files}
+    manifest = {**facts, "files": files}
     publish_json(folder / MANIFEST, manifest)
     return manifest
 

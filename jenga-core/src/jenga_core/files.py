@@ -80,8 +80,8 @@ def publish_first(path: Path, data: bytes) -> bool:
 
 
 def publish_json(path: Path, value: Mapping[str, Any]) -> str:
-    """`publish` as JSON with sorted keys; NaN and infinity are refused, since they are not JSON."""
-    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    """`publish` as JSON, keys in their order; NaN and infinity are refused, since they are not JSON."""
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
     return publish(path, (text + "\n").encode())
 
 

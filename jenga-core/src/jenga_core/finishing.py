@@ -28,7 +28,7 @@ def finish(run: Run, *, report: bool = True) -> None:
                 results[name] = score(run.model, run.data, name, results[name].rows, run.place, labels=True)
     options = run.config.train
     split = "test" if scored["test"] else "validation"
-    if split == "validation":
+    if split == "validation" and scored[split]:
         run.note("there are no test rows: the scores below are on validation rows, which chose the weights")
     made = judgements(
         run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed

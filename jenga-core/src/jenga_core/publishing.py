@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,8 @@ def metrics_json(run: Run) -> dict[str, Any]:
 
 def manifest_facts(run: Run) -> dict[str, Any]:
     return {
+        "format": artifact.FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "project": run.config.project,
         "seed": run.config.seed,
         "versions": artifact.versions(),

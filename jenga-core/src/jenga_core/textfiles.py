@@ -12,7 +12,7 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,7 +97,7 @@ def opened(path: Any) -> Iterator[BinaryIO]:
         raise DataError(f"cannot be read: {error}", where=shown(path)) from None
 
 
-def utf8_blocks(path: Any, encoding: str = "utf-8", *, step: str = _ENCODING_STEP) -> Iterator[bytes]:
+def utf8_blocks(path: Any, encoding: str = "utf-8", *, step: str = _ENCODING_STEP) -> Generator[bytes]:
     """The file's text as UTF-8, block by block. A block may end inside a character.
 
     `step` is the next step that the error of a wrong encoding gives; `{encoding}` in it becomes the encoding that fits.
@@ -165,11 +165,17 @@ def _nul(path: Any, line: int) -> DataError:
 class BlockFile(io.RawIOBase):
     """A readable file made of blocks of bytes, for libraries that want one."""
 
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._blocks, self._left = iter(blocks), memoryview(b"")
+    def __init__(self, blocks: Generator[bytes]) -> None:
+        self._blocks, self._left = blocks, memoryview(b"")
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        """Also what the blocks come from."""
+        if not self.closed:
+            self._blocks.close()
+        super().close()
 
     def readinto(self, target: Any) -> int:
         while not self._left:

@@ -6,7 +6,7 @@ stays flat. Grammar: RFC 4180; blank lines are skipped; a row must have as many 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -17,7 +17,8 @@ from pyarrow import csv
 from ..cells import MARKS, Seen, column, frame, look
 from ..contracts import Live, Source
 from ..errors import DataError
-from ..textfiles import BlockFile, ending, shown, utf8_blocks
+from ..textfiles import ending, shown, utf8_blocks
+from .lent import Lent, LentFile
 from .live import LiveCsv
 from .source_config import CsvConfig
 
@@ -95,8 +96,9 @@ class CsvSource(Source):
     def _names(self, path: Any) -> list[str]:
         if self.config.names is not None:
             return list(self.config.names)
-        with self._reader(path, None, None, _Reading(), HEAD) as reader:
-            names = list(reader.schema.names)
+        read = self._read(path, None, None, _Reading(), HEAD)
+        names = list(next(read).names)
+        read.close()
         if not self.config.header:
             return [f"column_{at + 1}" for at in range(len(names))]
         names = [name or f"Unnamed: {at}" for at, name in enumerate(names)]  # as pandas calls a header's empty cell
@@ -127,19 +129,45 @@ class CsvSource(Source):
     def _batches(
         self, path: Any, names: list[str], kept: list[str], reading: _Reading | None = None
     ) -> Iterator[pa.RecordBatch]:
-        reading = reading or _Reading()
-        with self._reader(path, names, kept, reading, BLOCK) as reader:
+        read = self._read(path, names, kept, reading or _Reading(), BLOCK)
+        next(read)
+        yield from read
+
+    def _read(
+        self, path: Any, names: list[str] | None, kept: list[str] | None, reading: _Reading, block: int
+    ) -> Generator[Any]:
+        """Arrow's schema, then its batches. `names` None: only the header is wanted.
+
+        However it ends, it does so when Arrow's threads hold nothing of Python any more (see `lent`).
+        """
+        lent = Lent()
+        try:
+            reader = self._reader(path, names, kept, reading, block, lent)
+            yield reader.schema
             while True:
                 try:
                     batch = reader.read_next_batch()
                 except StopIteration:
                     return
-                except pa.ArrowInvalid as error:
-                    self._fail(path, reading, error)
                 yield batch
+        except pa.ArrowInvalid as error:
+            self._fail(path, reading, error)
+        except DataError as error:
+            raise error.with_traceback(None) from None
+        finally:
+            reader = batch = None
+            lent.wait()
 
-    def _reader(self, path: Any, names: list[str] | None, kept: list[str] | None, reading: _Reading, block: int) -> Any:
-        """Arrow's reader over checked UTF-8, all cells as strings. `names` None: only the header is wanted."""
+    def _reader(
+        self,
+        path: Any,
+        names: list[str] | None,
+        kept: list[str] | None,
+        reading: _Reading,
+        block: int,
+        lent: Lent,
+    ) -> Any:
+        """Arrow's reader over checked UTF-8, all cells as strings."""
 
         def ragged(row: Any) -> str:
             reading.ragged = reading.ragged or row
@@ -157,18 +185,19 @@ class CsvSource(Source):
             delimiter=self._delimiter(path),
             quote_char=self.config.quote or False,
             newlines_in_values=True,
-            invalid_row_handler=ragged,
+            invalid_row_handler=lent(ragged),
         )
+        del ragged
         convert = csv.ConvertOptions(
             include_columns=kept or [], column_types=dict.fromkeys(names or [], pa.string()), strings_can_be_null=False
         )
-        source = pa.PythonFile(BlockFile(self._counted(path, reading)), mode="r")
         try:
+            source = pa.PythonFile(LentFile(self._counted(path, reading), lent), mode="r")
             return csv.open_csv(source, options, parse, convert)
-        except pa.ArrowInvalid as error:
-            self._fail(path, reading, error)
+        finally:
+            del parse, source  # an error's traceback would hold them
 
-    def _counted(self, path: Any, reading: _Reading) -> Iterator[bytes]:
+    def _counted(self, path: Any, reading: _Reading) -> Generator[bytes]:
         quote = (self.config.quote or "\0").encode()  # no NUL gets this far
         begun = False
         for block in utf8_blocks(path, self.config.encoding, step=_ENCODING):
