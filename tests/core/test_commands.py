@@ -266,3 +266,21 @@ def test_the_model_computes_on_the_device_that_is_named(command, trained, jenga,
 def test_a_device_that_is_not_here_is_an_error_and_not_a_traceback(trained, jenga):
     _, err = jenga("predict", trained / "model", trained / "echoes.csv", "--device", "cuda:97", status=2)
     assert "there is no device 'cuda:97' here" in err
+
+
+def test_rows_of_a_file_are_not_said_to_be_test_rows(trained, jenga, tmp_path):
+    rows = pd.read_csv(trained / "echoes.csv").head(40)
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    own, _ = jenga("evaluate", trained / "model")
+    assert "rows of the test split" in own
+    other, _ = jenga("evaluate", trained / "model", tmp_path / "mine.csv")
+    assert f"target: 40 rows of {tmp_path / 'mine.csv'}" in other
+    assert "test split" not in other
+    assert "was trained on rows of this file" not in own + other
+    same, _ = jenga("evaluate", trained / "model", trained / "echoes.csv")
+    assert "The model was trained on rows of this file" in same
+    answer = json.loads(jenga("evaluate", trained / "model", trained / "echoes.csv", "--json")[0])["judgements"][0]
+    assert answer["split"] == str(trained / "echoes.csv")
+    assert "trained on rows of this file" in answer["caution"]
+    (given,) = inference.evaluate(trained / "model", rows)
+    assert (given.where, given.caution) == ("the given rows", "")

@@ -473,6 +473,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, ending):
     assert large < small + 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["a,b\n", "a,b\n1,2\n3\n", "a,a\n1,2\n"])
 def test_a_process_that_ends_at_a_broken_csv_ends_as_it_means_to(text: str, tmp_path: Path) -> None:
     """A thread of Arrow's that still held something of Python aborted about half of such processes."""

@@ -109,7 +109,7 @@ def test_few_labels(task, tmp_path):
     data = {"train": data, "test": table(600, seed=1)}
     judged = train(tmp_path / "run", data, task, target="label", labels="few", known_weight=2.0).judgements[0]
     assert judged.scores["roc_auc"].value > 0.6
-    assert "no label: trained on, not judged (whole table)" in judged.excluded
+    assert "no label: trained on, not judged" in judged.remarks
     assert "gradient boosting, with labels" in judged.baselines
 
 

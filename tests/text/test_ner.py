@@ -171,6 +171,8 @@ def test_what_is_odd_is_counted() -> None:
     assert found.excluded == {
         "no label": 1,
         "labelled, but without text": 2,
+    }
+    assert found.remarks == {
         "an entity of a type that training rows lack (judged as missed)": 1,
         "an entity cuts a token (learned as the whole token, judged as it is)": 1,  # it begins with a blank
     }
@@ -181,7 +183,8 @@ def test_an_entity_in_the_part_that_was_cut_off_is_missed() -> None:
     short = TokenizerProcessor(TokenizerConfig(checkpoint=TokenizerConfig.example().checkpoint, max_length=18))
     short.fit(cells[["text"]])
     found = task.encode(cells, {"input": short.encode(cells[["text"]])})
-    assert found.excluded == {
+    assert not found.excluded
+    assert found.remarks == {
         "an entity lies behind what was kept of the text, or was removed from it (not learned, judged as missed)": 1
     }
     perfect = {"tags": Ragged(np.maximum(found.columns["y"].values, 0), found.columns["y"].starts)}  # type: ignore[union-attr]
@@ -207,7 +210,7 @@ def test_bio_that_begins_with_i_is_read_and_counted() -> None:
     task, cells, encoded = task_over([TEXT], ["O I-PER I-PER O O O I-LOC"], form="bio")
     found = task.encode(cells, {"input": encoded})
     assert words_of(found, task, TEXT)[0] == ("John Doe", "PER")
-    assert found.excluded == {"an entity begins with I (read as B)": 1}
+    assert found.remarks == {"an entity begins with I (read as B)": 1}
 
 
 def test_types_can_be_fixed() -> None:

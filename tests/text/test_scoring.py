@@ -57,8 +57,8 @@ def test_wrong_labels_are_named_by_row_and_head(cell: Any, says: str) -> None:
 def test_missing_labels_are_no_labels() -> None:
     task, found = encoded([GOOD, None, {"opening": [1]}, {"listening": [1, None, 0, 1, 1]}, " "])
     assert found.present.tolist() == [True, False, True, True, False]
-    assert found.excluded == {
-        "no label": 2,
+    assert found.excluded == {"no label": 2}
+    assert found.remarks == {
         "head 'opening' has no label (the other heads count)": 1,
         "head 'listening' has no label (the other heads count)": 1,
     }

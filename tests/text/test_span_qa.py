@@ -111,7 +111,7 @@ def test_answers_become_tokens_of_the_context() -> None:
 def test_an_answer_that_was_cut_off_is_judged_but_not_learned() -> None:
     task, _, found = encoded([[ANSWER], []], max_length=16)
     assert found.columns["start"].tolist() == [LOST, NONE]
-    assert list(found.excluded.values()) == [1]
+    assert (list(found.excluded.values()), list(found.remarks.values())) == ([], [1])
     target, count = task.collate(found, np.array([0, 1]), {})
     scores = torch.randn(2, 16, 2, requires_grad=True)
     torch.autograd.backward(task.loss({"scores": scores, "none": torch.zeros(2, 2)}, target))

@@ -119,7 +119,7 @@ def _scores(judgement: Judgement) -> str:
     intervals = f", with 95 % intervals from {judgement.resamples:,} bootstrap resamples" if judgement.resamples else ""
     caution = f"**{text(judgement.caution)}**\n\n" if judgement.caution else ""
     return (
-        f"### {text(judgement.task)}\n\n{caution}{judgement.rows:,} rows of the {text(judgement.split)} split{intervals}.\n\n"
+        f"### {text(judgement.task)}\n\n{caution}{judgement.rows:,} rows of {text(judgement.where)}{intervals}.\n\n"
         + rows_of(["metric", "model", *(text(n) for n in names)], rows)
     )
 

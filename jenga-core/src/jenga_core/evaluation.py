@@ -15,6 +15,7 @@ import numpy as np
 
 from .contracts import Array, Baseline, Classical, Columns, Metrics, Ragged, Task, take
 from .figures import Figure, figure_from_json
+from .splits import NAMES
 
 LEVEL = 0.95
 UNDEFINED_AT_MOST = 0.05  # a metric undefined in a larger share of the resamples gets no interval
@@ -44,9 +45,10 @@ Scores = Mapping[str, Score]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How one task did on the rows of one split.
+    """How one task did on the rows of one split: "train", "validation", "test", or of the file that it names.
 
-    `rows` were judged; `excluded` says how many more could not be and why. `scores` are in the order that the task's
+    `rows` were judged; `excluded` says how many more of them could not be and why, `remarks` what is to be known of rows of
+    the whole table that were. `scores` are in the order that the task's
     metrics give, the most telling first, and `directions` says which way each is better. Intervals are 95 % percentile
     intervals over `resamples` resamples of the rows (of the baselines: over the first `FOR_BASELINES` of the same).
     `caution`: what must be known before any of this is read, such as that a threshold was changed since.
@@ -63,6 +65,12 @@ class Judgement:
     resamples: int = 0
     seed: int = 0
     caution: str = ""
+    remarks: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """For "rows of ...": the split of the run's own data, or the file."""
+        return f"the {self.split} split" if self.split in NAMES else self.split
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, without NaN: undefined is null."""
@@ -71,6 +79,7 @@ class Judgement:
             "split": self.split,
             "rows": self.rows,
             "excluded": dict(self.excluded),
+            "remarks": dict(self.remarks),
             "scores": {metric: score.to_json() for metric, score in self.scores.items()},
             "baselines": {name: {m: s.to_json() for m, s in scores.items()} for name, scores in self.baselines.items()},
             "directions": dict(self.directions),
@@ -94,6 +103,7 @@ class Judgement:
             resamples=data["resamples"],
             seed=data["seed"],
             caution=data.get("caution", ""),
+            remarks=dict(data.get("remarks", {})),
         )
 
 
@@ -105,6 +115,7 @@ def judge(
     *,
     split: str,
     excluded: Mapping[str, int],
+    remarks: Mapping[str, int] | None = None,
     baselines: Mapping[str, Columns] | None = None,
     bootstrap: int = 500,
     seed: int = 0,
@@ -131,6 +142,7 @@ def judge(
         split=split,
         rows=rows,
         excluded=dict(excluded),
+        remarks=dict(remarks or {}),
         scores=scored.pop(""),
         baselines=scored,
         figures=tuple(metrics.figures(output, target)) if rows else (),

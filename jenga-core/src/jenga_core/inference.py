@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,21 @@ from .devices import device_of
 from .errors import ArtifactError, DataError, UserError, nearest
 from .evaluation import Judgement
 from .model import Model
-from .paths import by_split
+from .paths import by_split, files_of
 from .reading import read_config
 from .registry import Registry, uncompressed
 from .scoring import Place, judgements, keep_precision, score
 from .splits import NAMES
 from .tables import Table, load_table, read_frame
+from .textfiles import shown
 
 if TYPE_CHECKING:
     from .explaining.contributions import Contributions
     from .explaining.explained import Explained
     from .explaining.importance import Worth
+
+
+CAUTION = "The model was trained on rows of this file: such scores say little about new rows."
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +221,22 @@ class Predictor:
         The run's own data must be as it was in training; only then are its test rows rows that the model has not seen.
         `table`: which of the run's tables `data` is like, or the only one to judge.
         """
-        return self._judge(*self._given(data, split, table), bootstrap)
+        found = self._judge(*self._given(data, split, table), bootstrap)
+        if data is None:
+            return found
+        if isinstance(data, pd.DataFrame):
+            return [replace(one, split="the given rows") for one in found]
+        caution = CAUTION if Path(data).resolve() in self._files() else ""
+        return [replace(one, split=shown(data), caution=caution) for one in found]
+
+    def _files(self) -> set[Path]:
+        """Those that training rows came from, as far as they are still there."""
+        files: set[Path] = set()
+        for section in self.config.data.values():
+            if section.path is not None:
+                with suppress(DataError):
+                    files |= {file.resolve() for file in files_of(by_split(section.path)["train"], self.folder)[0]}
+        return files
 
     def importance(self, data: Any = None, *, split: str = "test", table: str | None = None) -> dict[str, Worth]:
         """Task -> what each column is worth to it, on rows as `evaluate` takes them; see `explaining.importance`."""

@@ -271,6 +271,9 @@ def _begin(run: Run) -> None:
             for reason, count in part.excluded.items():
                 if count:
                     run.note(f"{name}: {what}: {count:,} of {encoded.size:,} rows excluded: {reason}")
+            for remark, count in part.remarks.items():
+                if count:
+                    run.note(f"{name}: {what}: {count:,} of {encoded.size:,} rows: {remark}")
         for split, rows in encoded.splits.items():
             for reason, count in run.data.parts.counts(encoded, rows).items():
                 run.note(f"{name}: {reason}: {count:,} of {len(rows):,} {split} rows")

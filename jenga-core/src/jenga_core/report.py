@@ -72,7 +72,7 @@ def _top(project: str, manifest: Mapping[str, Any]) -> Html:
 
 
 def _task(judgement: Judgement) -> Html:
-    how = f"{judgement.rows:,} rows of the {judgement.split} split. " + (
+    how = f"{judgement.rows:,} rows of {judgement.where}. " + (
         f"Intervals: 95 %, from {judgement.resamples:,} bootstrap resamples of these rows (seed {judgement.seed})."
         if judgement.resamples
         else "No intervals were asked for."
@@ -90,6 +90,11 @@ def _task(judgement: Judgement) -> Html:
         parts += [
             element("h3", "Rows that were not judged"),
             table(["reason", "rows"], list(judgement.excluded.items())),
+        ]
+    if judgement.remarks:
+        parts += [
+            element("h3", "Remarks on rows of the whole table"),
+            table(["remark", "rows"], list(judgement.remarks.items())),
         ]
     figures = element("div", *(_figure(f, judgement.task) for f in judgement.figures), class_="figures")
     return element("section", *parts, figures)

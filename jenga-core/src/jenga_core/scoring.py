@@ -175,6 +175,7 @@ def judgements(
                     take(target.columns, rows),
                     split=split,
                     excluded=_excluded(data, table, name, split),
+                    remarks={text: n for text, n in target.remarks.items() if n},
                     baselines=beside,
                     bootstrap=bootstrap,
                     seed=seed,
@@ -201,17 +202,15 @@ def _baselines(data: Data, table: str, name: str, rows: Array, seed: int) -> dic
 
 
 def _excluded(data: Data, table: str, task: str, split: str) -> dict[str, int]:
-    """Rows of a split that were not judged, by reason. Reasons given for the whole table are counted as they are."""
+    """Rows of a split that were not judged, each once, by reason: the task's own where the split is the whole table."""
     encoded = data.tables[table]
-    rows = encoded.splits[split]
-    unlabelled = int((~encoded.targets[task].present[rows]).sum())
-    no_input = int((~encoded.usable[rows]).sum())
-    reasons = {f"{reason} (whole table)": n for reason, n in encoded.targets[task].excluded.items() if n}
-    if unlabelled:
-        reasons["without a usable label"] = unlabelled
-    if no_input:
-        reasons["without any input"] = no_input
-    return reasons
+    rows, target = encoded.splits[split], encoded.targets[task]
+    unlabelled = int((~target.present[rows]).sum())
+    reasons = {reason: n for reason, n in target.excluded.items() if n}
+    if not unlabelled or len(rows) != encoded.size or sum(reasons.values()) != unlabelled:
+        reasons = {" or ".join(reasons) or "without a usable label": unlabelled}
+    reasons["without any input"] = int((target.present & ~encoded.usable)[rows].sum())
+    return {reason: n for reason, n in reasons.items() if n}
 
 
 def classical(data: Data, table: str, rows: Array, *, matrix: bool = True) -> Classical:

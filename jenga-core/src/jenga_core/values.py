@@ -103,7 +103,8 @@ class Encoded:
 
     `present` bool [N]: this row has the input (or a usable label). `lengths` int [N]: tokens per row, for length buckets.
     `spans` per token: (column, start, end) in characters, column -1 = no cell; aligns labels with tokens and masks prompts.
-    `excluded`: reason -> number of rows that could not be used; reported, never silent.
+    `excluded`: reason -> number of rows that could not be used, which are not present; reported, never silent.
+    `remarks`: what else must be known -> number of rows, which are used all the same.
     """
 
     columns: Columns
@@ -111,6 +112,7 @@ class Encoded:
     lengths: Array | None = None
     spans: Ragged | None = None
     excluded: Mapping[str, int] = field(default_factory=dict)
+    remarks: Mapping[str, int] = field(default_factory=dict)
 
     def having(self, **columns: Array | Ragged) -> Encoded:
         """A copy with more columns (a hook that caches something per row uses this)."""

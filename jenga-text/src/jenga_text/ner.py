@@ -49,8 +49,8 @@ class NerTask(Task):
 
     Target columns: `y` (Ragged, a tag per token, -1 for none), `spans` (places of tokens, or of the words that they begin) and
     `gold` (Ragged [E, 3]: start, end, label). Outputs: `tags` and `score` per token, with `lengths`. Counted in `excluded`:
-    rows without a label or whose entities cut a token, lie behind what was kept of the text, have a type that training rows
-    lack, or begin with I.
+    rows without a label or a text; in `remarks`: those whose entities cut a token, lie behind what was kept of the text, have
+    a type that training rows lack, or begin with I.
     """
 
     def __init__(self, config: NerConfig) -> None:
@@ -123,6 +123,8 @@ class NerTask(Task):
         excluded = {
             "no label": int((~labelled).sum()),
             "labelled, but without text": int((labelled & ~encoded.present).sum()),
+        }
+        remarks = {
             "an entity cuts a token (learned as the whole token, judged as it is)": cut,
             "an entity lies behind what was kept of the text, or was removed from it (not learned, judged as missed)": behind,
             "an entity of a type that training rows lack (judged as missed)": len(
@@ -134,6 +136,7 @@ class NerTask(Task):
             {"y": y, "spans": self._words(encoded, np.arange(len(spans))), "gold": gold},
             present=labelled & encoded.present,
             excluded={reason: n for reason, n in excluded.items() if n},
+            remarks={remark: n for remark, n in remarks.items() if n},
         )
 
     def _tokens(self, encoded: Encoded, texts: Sequence[str]) -> Ragged:

@@ -54,8 +54,9 @@ class ScoringTask(Task):
             f"head {n!r} has no label (the other heads count)": int((np.isnan(y[:, p]).all(axis=1) & present).sum())
             for n, p in parts(self.config)
         }
-        excluded = {"no label": int((~present).sum()), **lacking}
-        return Encoded({"y": y}, present, excluded={reason: n for reason, n in excluded.items() if n})
+        without = int((~present).sum())
+        remarks = {text: n for text, n in lacking.items() if n}
+        return Encoded({"y": y}, present, excluded={"no label": without} if without else {}, remarks=remarks)
 
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]

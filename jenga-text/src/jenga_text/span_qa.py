@@ -80,12 +80,15 @@ class SpanQaTask(Task):
         }
         excluded = {
             "no label": int((~labelled).sum()),
+            "labelled, but without text": int((labelled & ~encoded.present).sum()),
+        }
+        remarks = {
             "the answer lies behind what was kept of the context, or was removed from it (not learned, judged as missed)": int(
                 (start == LOST).sum()
             ),
         }
         present = labelled & encoded.present
-        return Encoded(columns, present, excluded={reason: n for reason, n in excluded.items() if n})
+        return Encoded(columns, present, excluded=_some(excluded), remarks=_some(remarks))
 
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
@@ -149,6 +152,10 @@ class SpanQaTask(Task):
         keeps = getattr(processor, "keeps_texts", False)
         columns = len(getattr(processor, "columns", ()))
         return [NoAnswer(), *([SlidingWindow(self.input, self.column, columns)] if keeps else [])]
+
+
+def _some(counts: Mapping[str, int]) -> dict[str, int]:
+    return {reason: n for reason, n in counts.items() if n}
 
 
 class SpanHead(nn.Module):

@@ -71,7 +71,10 @@ def lines(judgements: Sequence[Judgement]) -> Iterator[str]:
     """A table per task: each metric with its 95 % interval, and the baselines' beside it."""
     for j in judgements:
         lost = "".join(f", {n:,} excluded ({why})" for why, n in j.excluded.items() if n)
-        yield f"{j.task}: {j.rows:,} rows of the {j.split} split{lost}"
+        yield f"{j.task}: {j.rows:,} rows of {j.where}{lost}"
+        if j.caution:
+            yield f"  {j.caution}"
+        yield from (f"  {n:,} rows of the whole table: {remark}" for remark, n in j.remarks.items())
         rows = [["", "model", *j.baselines]]
         for name, score in j.scores.items():
             rows.append([f"{j.task}.{name}", _interval(score), *(_value(b.get(name)) for b in j.baselines.values())])

@@ -90,8 +90,8 @@ class UnlabelledTask(Task):
         found, known = self.labels.encode(cells[self.labels.column])
         y[known] = found[known]
         without = int((~known).sum())
-        excluded = {"no label: trained on, not judged": without} if without else {}
-        return Encoded({"y": y}, np.ones(len(cells), dtype=bool), excluded=excluded)
+        remarks = {"no label: trained on, not judged": without} if without else {}
+        return Encoded({"y": y}, np.ones(len(cells), dtype=bool), remarks=remarks)
 
     def collate(
         self, encoded: Encoded, rows: Array, inputs: Mapping[str, Mapping[str, Tensor]]
