@@ -313,3 +313,19 @@ def _machine(accelerator: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(str(accelerator)))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
     monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 1)
+
+
+def test_rows_of_a_split_that_are_not_judged_are_counted_once_and_not_those_of_other_splits(tmp_path: Path) -> None:
+    rows = toys.numbers_frame().astype({"label": object})
+    data = {"train": rows.iloc[:80].copy(), "validation": rows.iloc[80:100].copy(), "test": rows.iloc[100:].copy()}
+    data["train"].iloc[:3, data["train"].columns.get_loc("label")] = None
+    data["test"].iloc[:2, data["test"].columns.get_loc("label")] = [None, "odd"]
+    config = {**toys.numbers_config(epochs=1, device="cpu"), "data": {"rows": {}}}
+    run = jenga_core.train(
+        config, data=data, output=tmp_path / "run", registry=toys.registry(), quiet=True, report=False
+    )
+    (judgement,) = run.judgements
+    assert (judgement.split, judgement.rows) == ("test", len(data["test"]) - 2)
+    assert judgement.excluded == {"no label or unknown label": 2}
+    (given,) = jenga_core.load(run.folder, registry=toys.registry()).evaluate(data["test"])
+    assert (given.where, given.excluded) == ("the given rows", {"no label": 1, "unknown label": 1})

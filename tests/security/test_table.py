@@ -501,3 +501,10 @@ def test_tables_of_other_columns_are_fitted_alone_for_the_backbone_to_refuse():
     made = TableProcessor(TableConfig())
     made.fit_together([one, two], 1)
     assert made.state() == fitted(two).state()
+
+
+def test_what_is_said_of_codes_tells_vocabularies_of_one_size_apart():
+    one, two = (pd.DataFrame({"protocol": names * 9}) for names in (["tcp", "udp", "tcp"], ["udp", "icmp", "udp"]))
+    made = [fitted(cells, categorical=["protocol"]).facts() for cells in (one, two, one)]
+    assert made[0]["categories"] == made[1]["categories"]
+    assert made[0] == made[2] != made[1]

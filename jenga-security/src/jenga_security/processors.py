@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,10 +66,16 @@ class TableProcessor(Processor):
     def restore(self, state: Mapping[str, Any]) -> None:
         self._keep([read_column(column) for column in state["columns"]], state["remarks"])
 
-    def facts(self) -> Mapping[str, Any]:
+    def _features(self) -> list[str]:
+        """The names of the F features."""
         numbers = [c.name for c in self.numbers] + [f"{c.name} is missing" for c in self.numbers if c.indicator]
-        numbers += [feature for column in self.dates for feature in column.names]
+        return numbers + [feature for column in self.dates for feature in column.names]
+
+    def facts(self) -> Mapping[str, Any]:
+        numbers = self._features()
+        codes = json.dumps([column.state() for column in self.categories], sort_keys=True)
         return {
+            "codes": hashlib.sha256(codes.encode()).hexdigest()[:12],
             "numbers": len(numbers),
             "categories": [column.size for column in self.categories],
             "names": {"numbers": numbers, "categories": [c.name for c in self.categories]},
@@ -77,7 +85,7 @@ class TableProcessor(Processor):
         self._known([*self._number_names, *self._category_names], cells)
         size = len(cells)
         marks = np.zeros((size, len(self.numbers) + len(self.dates)), dtype=np.uint8)
-        values = np.zeros((size, self.facts()["numbers"]), dtype=np.float32)
+        values = np.zeros((size, len(self._features())), dtype=np.float32)
         codes = np.zeros((size, len(self.categories)), dtype=np.int64)
         for at, column in enumerate(self.numbers):
             values[:, at], marks[:, at] = column.encode(cells[column.name])
