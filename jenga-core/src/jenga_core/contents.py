@@ -177,7 +177,7 @@ def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _mixed(name: str, known: ColumnType, forms: Sequence[str]) -> list[str]:
-    if known.form != "text" or len(forms) < 2:
+    if known.form != "text" or known.written or len(forms) < 2:
         return []
     return [f"column {name!r} holds {' and '.join(forms)} in different files; its cells are taken as text"]
 

@@ -85,8 +85,9 @@ class Predictor:
         rows, _ = tidy(frame, "the rows to predict")
         name = self._table(table, rows)
         types = self._types(name)
-        read = {c: types[c].read(rows[c]) for c in rows.columns if c in types}
-        changed = {c: cells for c, cells in read.items() if cells is not rows[c]}
+        cells = {c: rows[c] for c in rows.columns if c in types}
+        read = {c: types[c].read(each) for c, each in cells.items()}
+        changed = {c: each for c, each in read.items() if each is not cells[c]}
         if not changed and list(rows.columns) == list(frame.columns) and (rows.dtypes == frame.dtypes).all():
             return name, frame
         return name, rows.assign(**changed).set_axis(frame.index, axis=0)
