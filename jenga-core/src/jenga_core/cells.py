@@ -134,7 +134,7 @@ def _floats(values: pa.Array) -> Any:
 
 
 class Written(float):
-    """A number of a file that Python would spell in another way than the file does: 1.10, 1e5. `text` is the file's."""
+    """A number of a file whose text says more than its value: 1.10, 1e5, 2.0. `text` is the file's."""
 
     text: str
 
@@ -142,7 +142,7 @@ class Written(float):
     def read(cls, text: str) -> float:
         """A float; one of this class where its spelling would be lost."""
         value = float(text)
-        if repr(value) == text:
+        if repr(value) == text and not value.is_integer():
             return value
         own = cls(value)
         own.text = text

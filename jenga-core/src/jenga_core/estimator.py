@@ -156,7 +156,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         frame = pd.DataFrame(X).reset_index(drop=True)
         if not hasattr(self, "feature_names_in_"):
             frame = frame.set_axis([f"x{at}" for at in range(frame.shape[1])], axis=1)
-        return frame.infer_objects()
+        return frame
 
     # ---------------------------------------------------------------- scikit-learn
 

@@ -92,11 +92,11 @@ class Predictor:
             return name, frame
         return name, rows.assign(**changed).set_axis(frame.index, axis=0)
 
-    def numbers_of(self, table: str) -> list[str]:
-        """The columns that predictions are made from and that are read as numbers."""
+    def numbers_of(self, table: str) -> dict[str, str]:
+        """The columns that predictions are made from and that are read as numbers -> "integer" or "float"."""
         types = self._types(table)
-        known = [c for c in self.features_of(table) if c in types and not types[c].written]
-        return sorted(c for c in known if types[c].form in ("integer", "float"))
+        known = sorted(c for c in self.features_of(table) if c in types and not types[c].written)
+        return {c: types[c].form for c in known if types[c].form in ("integer", "float")}
 
     def _types(self, table: str) -> dict[str, ColumnType]:
         states: Mapping[str, Any] = self.columns[table]["types"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -53,12 +54,16 @@ def as_arrow(stretch: Stretch) -> pa.Table:
     return table_of(rows, stretch.types)
 
 
-def with_numbers(rows: pa.Table, cells: pd.DataFrame, names: Iterable[str]) -> pa.Table:
-    """Text `rows` for a format that has numbers: of `names`, the columns that `cells` has as numbers, as float64."""
-    for name in names:
+def with_numbers(rows: pa.Table, cells: pd.DataFrame, names: Mapping[str, pa.DataType]) -> pa.Table:
+    """Text `rows` for a format that has numbers: the columns of `names` in their type, where `cells` holds only numbers.
+
+    A column in which that type would change a number stays text.
+    """
+    for name, kind in names.items():
         if name in rows.column_names and getattr(cells[name].dtype, "kind", "O") in "iuf":
-            numbers = pa.array(cells[name], pa.float64(), from_pandas=True)
-            rows = rows.set_column(rows.column_names.index(name), name, numbers)
+            with suppress(pa.ArrowInvalid):
+                numbers = pa.array(cells[name], from_pandas=True).cast(kind)
+                rows = rows.set_column(rows.column_names.index(name), name, numbers)
     return rows
 
 

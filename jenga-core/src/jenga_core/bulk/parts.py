@@ -118,14 +118,35 @@ class PartWriter:
     def write(self, table: pa.Table, unusual: Mapping[str, int]) -> None:
         if self._writer is None:
             self._writer = parquet.ParquetWriter(self.path, table.schema, use_dictionary=_repeating(table.schema))
-        same = table.schema.equals(self._writer.schema)
-        self._writer.write_table(table if same else table.cast(self._writer.schema))
+        schema = _in_common(self._writer.schema, table.schema)
+        if not schema.equals(self._writer.schema):
+            self._widen(schema)
+        self._writer.write_table(table.cast(schema))
         self.rows += table.num_rows
         self.unusual.update(unusual)
+
+    def _widen(self, schema: pa.Schema) -> None:
+        """Write what the part has so far once more, in another schema."""
+        self.close()
+        before = parquet.read_table(self.path)
+        self._writer = parquet.ParquetWriter(self.path, schema, use_dictionary=_repeating(schema))
+        self._writer.write_table(before.cast(schema))
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+def _in_common(one: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """A column that two tables of one part have in two types, as when a fraction comes among whole numbers, is text."""
+    if other.equals(one):
+        return one
+    fields = []
+    for field in one:
+        kind = other.field(field.name).type
+        alike = kind.equals(field.type) or pa.types.is_null(kind) or pa.types.is_dictionary(field.type)
+        fields.append(field if alike else field.with_type(kind if pa.types.is_null(field.type) else pa.string()))
+    return pa.schema(fields)
 
 
 def _repeating(schema: pa.Schema) -> list[str]:

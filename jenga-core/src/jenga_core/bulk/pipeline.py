@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def score_files(
     )
     parts.open()
     read = partial(_stretches, predictor, files, name, shard or Shard(), parts)
-    numbers = predictor.numbers_of(name)
+    numbers = {c: pa.int64() if form == "integer" else pa.float64() for c, form in predictor.numbers_of(name).items()}
     rows, usual = 0, _cores() if predictor.place.device.type == "cpu" else 2
     with _single_threaded():
         for chunk, group in groupby(_predicted(predictor, read(), name, workers or usual), lambda s: s.chunk):
@@ -132,7 +132,7 @@ def _predicted(
                 future.cancel()
 
 
-def _beside(scored: Scored, path: Path, numbers: list[str]) -> pa.Table:
+def _beside(scored: Scored, path: Path, numbers: Mapping[str, pa.DataType]) -> pa.Table:
     """The rows as they came, and the predictions behind them. Of text, only what the model reads as `numbers` is made such."""
     table = as_arrow(scored.stretch)
     if scored.stretch.text:
