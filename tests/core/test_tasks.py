@@ -192,6 +192,14 @@ def test_delta_without_huber_is_refused() -> None:
 # ------------------------------------------------------------------ classification
 
 
+def test_blanks_around_labels() -> None:
+    """They are no part of a label: three classes, as security/anomaly would see them."""
+    cells = pd.Series(["DoS", "Fuzzers", " Fuzzers", " Fuzzers ", "Normal", " Normal", "\tDoS"])
+    labels = LabelMap.fit(cells, "attack_cat")
+    assert labels.names == ("DoS", "Fuzzers", "Normal")
+    assert labels.codes(cells, "attack_cat").tolist() == [0, 1, 1, 1, 2, 2, 0]
+
+
 def test_rows_without_a_usable_label_are_counted() -> None:
     """Trap 6 of the original: labels outside the map were left out without a word."""
     task = classification(frame("a", "b"))
