@@ -128,6 +128,7 @@ def test_lists_and_objects_in_cells(tmp_path: Path) -> None:
     run = jenga_core.train(config, data={"tx": deep}, output=tmp_path / "run", quiet=True, report=False)
     assert any("lists or objects, left out" in note and "tags, where" in note for note in run.notes)
     bad = tmp_path / "bad.jsonl"
-    bad.write_text('{"code": "007", "amount": 1}\n{"code": {"a": 1}, "amount": 1}\n')
+    line = '{"code": %s, "amount": 1, "tags": [], "where": {}}\n'
+    bad.write_text(line % '"007"' + line % '{"a": 1}')
     with pytest.raises(DataError, match="row 2, column 'code'"):
         list(predicted(jenga_core.load(run.folder), bad, None))
