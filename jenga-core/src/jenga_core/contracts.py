@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Backbone", "Baseline", "Batch", "Classical", "Columns", "Encoded", "Features", "Fusion", "HeadContext",
-    "Live", "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
+    "Kind", "Live", "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
 ]  # fmt: skip
+
+
+Kind = Literal["numbers", "names", "times"]
 
 
 class Live(Protocol):
@@ -165,6 +168,13 @@ class Processor(Protocol):
 
     def facts(self) -> Mapping[str, Any]:
         """What a backbone must know to be built (widths, vocabulary sizes, rates), as JSON; valid after fit or restore."""
+        return {}
+
+    def read_as(self) -> Mapping[str, Kind]:
+        """What each column that is read was decided to be, in training; valid after fit or restore.
+
+        Empty, the default: the processor does not say, and who must know looks at the cells.
+        """
         return {}
 
     def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:

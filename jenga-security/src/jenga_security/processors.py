@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
+from jenga_core.contracts import Classical, Encoded, Kind, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
 from . import cells as read
@@ -80,6 +80,15 @@ class TableProcessor(Processor):
             "categories": [column.size for column in self.categories],
             "names": {"numbers": numbers, "categories": [c.name for c in self.categories]},
         }
+
+    def read_as(self) -> Mapping[str, Kind]:
+        """Categories and hashed ones are names, also where they look like numbers."""
+        kinds: dict[str, Kind] = {column.name: "numbers" for column in self.numbers}
+        return (
+            kinds
+            | {column.name: "names" for column in self.categories}
+            | {column.name: "times" for column in self.dates}
+        )
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         self._known([*self._number_names, *self._category_names], cells)

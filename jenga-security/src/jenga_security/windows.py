@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from jenga_core.clock import seconds
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
+from jenga_core.contracts import Classical, Encoded, Kind, Processor, Purpose, Reference
 from jenga_core.errors import DataError
 
 from . import cells as read
@@ -56,6 +56,9 @@ class WindowProcessor(Processor):
 
     def facts(self) -> Mapping[str, Any]:
         return {**self.table.facts(), "length": self.config.length}
+
+    def read_as(self) -> Mapping[str, Kind]:
+        return self.table.read_as()
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         encoded = self.table.encode(self._features(cells))
