@@ -190,6 +190,33 @@ def test_forms_of_time(form):
     assert sorted(order[split.rows["validation"]]) == list(range(30, 40))
 
 
+def ranks_by_time(values):
+    """The rows in the order of time, read off splits that cut one row more each time."""
+    frame = pd.DataFrame({"t": values})
+    sizes = range(1, len(values))
+    cuts = [split_rows(frame, config("time", 0.0, n / len(values), column="t"), seed=0).rows["test"] for n in sizes]
+    return [set(rows.tolist()) for rows in cuts]
+
+
+def test_a_time_split_heeds_the_utc_offset():
+    """By the clock on the wall 1, 3, 0, 2 would be the order; by the instant it is 3, 0, 2, 1."""
+    values = [
+        "2026-01-01T10:00:00+00:00",
+        "2026-01-01T08:00:00-05:00",
+        "2026-01-01T12:30:00Z",
+        "2026-01-01T09:00:00+03:00",
+    ]
+    assert ranks_by_time(values) == [{1}, {1, 2}, {0, 1, 2}]
+    shifted = [pd.Timestamp(value).tz_convert("Asia/Kathmandu").isoformat() for value in values]
+    assert ranks_by_time(shifted) == [{1}, {1, 2}, {0, 1, 2}]
+
+
+@pytest.mark.parametrize("spell", [str, lambda n: f" {n} ", lambda n: f"{n}.5", float, lambda n: n])
+def test_a_time_split_sorts_numbers_by_their_size_also_where_they_are_text(spell):
+    """As text "1000" comes before "9"."""
+    assert ranks_by_time([spell(n) for n in (9, 1000, 80, 700)]) == [{1}, {1, 3}, {1, 2, 3}]
+
+
 @pytest.mark.parametrize(
     ("values", "row", "cell"),
     [

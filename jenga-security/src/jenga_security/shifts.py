@@ -27,7 +27,8 @@ class Shift:
 def of_ordered(reference: Array, new: Array) -> Shift:
     """Of the bins of a `NumberSketch`, in their order.
 
-    The distance between bins is at most that between the values, so `p` errs upwards. It is that of the two-sample test with the limiting law at the effective size (as scipy's `method="asymp"`).
+    The distance between bins is at most that between the values, so `p` errs upwards. It is that of the two-sample test with the
+    limiting law at the effective size (as scipy's `method="asymp"`).
     """
     from scipy.stats import kstwo
 
