@@ -350,7 +350,10 @@ class Task(Protocol):
         ...
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
-        """Outputs for all rows of the batch, dim 0 = rows. With a key "lengths" [B], outputs [B, T, ...] are ragged."""
+        """Outputs for all rows of the batch, dim 0 = rows. With a key "lengths" [B], outputs [B, T, ...] are ragged.
+
+        The batch has no targets, also where rows are judged: an output is made from inputs alone.
+        """
         return cast("Mapping[str, Tensor]", model.heads[name](model.view(batch, fuse=self.fuse), None))
 
     def calibrate(self, output: Columns, target: Columns) -> None:

@@ -133,7 +133,7 @@ class ClassificationTask(Task):
 
 
 class RegressionTask(Task):
-    """One number. Target `y` float64 in its own unit, as is the output `value` [B]; the network sees standard deviations.
+    """One number. Target `y` and output `value` [B] float64, in the target's own unit; the network sees standard deviations.
 
     A null is "no label": left out and counted. Text that is not a number, and infinity, are `DataError`s that name the rows.
     """
@@ -185,8 +185,11 @@ class RegressionTask(Task):
         return (functional.mse_loss if self.config.loss == "mse" else functional.l1_loss)(value, y, reduction="sum")
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
-        standardised = super().predict(model, batch, name)["value"]
-        return {"value": standardised.float().squeeze(-1) * self.scale + self.mean}
+        """float64: float32 has 24 bits, in which a target of 1e9 and a bit more is 1e9."""
+        standardised = super().predict(model, batch, name)["value"].float().squeeze(-1)
+        if standardised.device.type == "mps":  # which has no float64
+            standardised = standardised.cpu()
+        return {"value": standardised.double() * self.scale + self.mean}
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """One column, `value`, in the target's unit."""
