@@ -204,6 +204,29 @@ def test_what_is_judged_was_predicted_without_targets(tmp_path: Path) -> None:
             np.testing.assert_array_equal(values, with_losses.outputs[name][key])
 
 
+def test_thresholds_of_baselines_are_set_on_validation_rows_and_never_on_judged_ones(tmp_path: Path) -> None:
+    """A threshold that was chosen on the rows it is judged on flatters the baseline."""
+    from jenga_core.builtin.baselines import Majority
+    from jenga_core.scoring import judgements, score
+
+    seen: list[np.ndarray] = []
+
+    class Watched(Majority):
+        def calibrate(self, output: Any, target: Any) -> None:
+            seen.append(np.asarray(target["y"]))
+
+    run, _ = opened(toys.numbers_config(), toys.numbers_frame(), tmp_path / "run")
+    table, task = run.data.tables["rows"], run.data.parts.tasks["label"]
+    task.baselines = lambda seed: (Watched(2),)
+    rows = table.splits["test"]
+    scored = {"rows": score(run.model, run.data, "rows", rows, run.place, labels=True)}
+    judgements(run.data, scored, "test", baselines=True, bootstrap=0, seed=0)
+    y = np.asarray(table.targets["label"].columns["y"])
+    assert len(seen) == 1
+    np.testing.assert_array_equal(seen[0], y[table.splits["validation"]])
+    assert not np.array_equal(seen[0], y[rows])
+
+
 def test_a_batch_that_a_hook_looked_at_without_gradients_still_trains_the_backbone(tmp_path: Path) -> None:
     class Peeks:
         @toys.hookimpl

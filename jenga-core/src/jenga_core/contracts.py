@@ -123,6 +123,9 @@ class Processor(Protocol):
 
     def __init__(self, config: Any, backbone_config: Any = None) -> None: ...
 
+    def confirmed(self, columns: Sequence[str]) -> None:
+        """Called before `fit` with what the input lists under `columns:`: a person wants these read, whatever they look like."""
+
     def fit(self, cells: pd.DataFrame) -> None:
         """Learn scales and vocabularies from training rows, and only from them."""
 
@@ -182,7 +185,10 @@ class Processor(Protocol):
         return {}
 
     def notes(self) -> Sequence[str]:
-        """What `fit` found out by itself, such as which columns hold numbers: told to the user when training begins."""
+        """What `fit` found out by itself, such as which columns hold numbers: told to the user when training begins.
+
+        One that begins with `values.WARNING` is said so that it is not overlooked.
+        """
         return ()
 
     def reference(self, data: Mapping[str, Tensor]) -> Reference | None:

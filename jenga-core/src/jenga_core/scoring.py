@@ -163,7 +163,14 @@ def calibrate(data: Data, scored: Mapping[str, Scored]) -> None:
 
 
 def judgements(
-    data: Data, scored: Mapping[str, Scored], split: str, *, baselines: bool, bootstrap: int, seed: int
+    data: Data,
+    scored: Mapping[str, Scored],
+    split: str,
+    *,
+    baselines: bool,
+    bootstrap: int,
+    seed: int,
+    cautions: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Judgement]:
     """One Judgement per task that has labelled rows in `split`; baselines are fitted on training rows."""
     made = []
@@ -187,6 +194,7 @@ def judgements(
                     baselines=beside,
                     bootstrap=bootstrap,
                     seed=seed,
+                    cautions=(cautions or {}).get(name, ()),
                 )
             )
     return made
@@ -245,7 +253,8 @@ def _beside(found: Sequence[Classical], rows: int) -> Classical:
         )
     offsets = np.cumsum([0] + [f.matrix.shape[1] for f in found])
     categorical = tuple(int(o) + c for o, f in zip(offsets, found, strict=False) for c in f.categorical)
-    return Classical(np.hstack([f.matrix for f in found]), categorical)
+    names = tuple(n for f in found for n in (f.names or ("",) * f.matrix.shape[1]))
+    return Classical(np.hstack([f.matrix for f in found]), categorical, names=names)
 
 
 def require_rows(data: Data) -> None:

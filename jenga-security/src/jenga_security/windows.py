@@ -42,6 +42,9 @@ class WindowProcessor(Processor):
         self.config = config
         self.table = TableProcessor(config)
 
+    def confirmed(self, columns: Sequence[str]) -> None:
+        self.table.confirmed(columns)
+
     def fit(self, cells: pd.DataFrame) -> None:
         self.table.fit(self._features(cells))
 
@@ -140,7 +143,9 @@ class WindowProcessor(Processor):
         size = (earlier[rows] + 1)[:, None]
         mean = total / size
         deviation = np.sqrt(np.maximum(squares / size - mean**2, 0))
-        return Classical(np.concatenate([own.matrix, mean, deviation], axis=1), own.categorical)
+        matrix = np.concatenate([own.matrix, mean, deviation], axis=1)
+        names = (*own.names, *[""] * (matrix.shape[1] - len(own.names)))  # the others are of several rows
+        return Classical(matrix, own.categorical, names=names)
 
     def _features(self, cells: pd.DataFrame) -> pd.DataFrame:
         """The cells without group and time. DataError where one of the two is not there."""

@@ -15,6 +15,7 @@ from ..api import hookimpl
 from ..contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from ..errors import DataError, nearest
 from .absent import note_absent
+from .alone import caution_alone
 from .baselines import classification_baselines, regression_baselines
 from .labels import NO_LABEL, UNKNOWN, LabelMap, more
 from .metrics import ClassificationMetrics, RegressionMetrics
@@ -123,7 +124,9 @@ class ClassificationTask(Task):
 
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
-        note_absent(run, next(name for name, task in run.data.parts.tasks.items() if task is self), self.map.names)
+        name = next(name for name, task in run.data.parts.tasks.items() if task is self)
+        note_absent(run, name, self.map.names)
+        caution_alone(run, name)
 
     def metrics(self) -> Metrics:
         return ClassificationMetrics(self.map.names, self.positive)
