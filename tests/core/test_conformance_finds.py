@@ -40,6 +40,8 @@ FOUND = [
     ("test_task_leaves_out_rows_without_a_label", "null-is-a-class"),
     ("test_task_state_is_json_and_restores_it", "no-state"),
     ("test_task_learns_eight_rows_by_heart", "peeks"),
+    ("test_task_predicts_without_its_labels", "reads-targets"),
+    ("test_task_predicts_without_its_labels", "remembers-labels"),
     ("test_task_decodes_a_line_per_row", "one-line-only"),
     ("test_hook_survives_a_crash_and_a_resume", "forgetful"),
     ("test_hook_leaves_every_event_once_and_in_order", "stops-early"),

@@ -182,6 +182,51 @@ def test_scoring_runs_a_backbone_once_per_batch_and_keeps_nothing(tmp_path: Path
     assert run.model._seen is None
 
 
+def test_what_is_judged_was_predicted_without_targets(tmp_path: Path) -> None:
+    """A task that reads the targets of its batch would score 1.0 on labels drawn by chance."""
+    from jenga_core.scoring import score
+
+    run, _ = opened(two_tasks(), toys.numbers_frame(), tmp_path / "run")
+    rows = run.data.tables["rows"].splits["test"]
+    seen: list[Any] = []
+    for task in run.data.parts.tasks.values():
+        predict = task.predict
+        task.predict = lambda model, batch, name, predict=predict: (
+            seen.append(batch.targets) or predict(model, batch, name)
+        )
+    with_losses = score(run.model, run.data, "rows", rows, run.place, labels=True)
+    without = score(run.model, run.data, "rows", rows, run.place, labels=False)
+    assert seen
+    assert not any(seen)
+    assert all(count > 0 for count in with_losses.counts.values())
+    for name, output in without.outputs.items():
+        for key, values in output.items():
+            np.testing.assert_array_equal(values, with_losses.outputs[name][key])
+
+
+def test_thresholds_of_baselines_are_set_on_validation_rows_and_never_on_judged_ones(tmp_path: Path) -> None:
+    """A threshold that was chosen on the rows it is judged on flatters the baseline."""
+    from jenga_core.builtin.baselines import Majority
+    from jenga_core.scoring import judgements, score
+
+    seen: list[np.ndarray] = []
+
+    class Watched(Majority):
+        def calibrate(self, output: Any, target: Any) -> None:
+            seen.append(np.asarray(target["y"]))
+
+    run, _ = opened(toys.numbers_config(), toys.numbers_frame(), tmp_path / "run")
+    table, task = run.data.tables["rows"], run.data.parts.tasks["label"]
+    task.baselines = lambda seed: (Watched(2),)
+    rows = table.splits["test"]
+    scored = {"rows": score(run.model, run.data, "rows", rows, run.place, labels=True)}
+    judgements(run.data, scored, "test", baselines=True, bootstrap=0, seed=0)
+    y = np.asarray(table.targets["label"].columns["y"])
+    assert len(seen) == 1
+    np.testing.assert_array_equal(seen[0], y[table.splits["validation"]])
+    assert not np.array_equal(seen[0], y[rows])
+
+
 def test_a_batch_that_a_hook_looked_at_without_gradients_still_trains_the_backbone(tmp_path: Path) -> None:
     class Peeks:
         @toys.hookimpl

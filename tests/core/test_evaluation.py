@@ -225,6 +225,27 @@ def test_baselines_are_fitted_and_judged_on_the_same_rows() -> None:
     assert made.baselines["gradient boosting"]["roc_auc"].low > 0.8
 
 
+@pytest.mark.parametrize(("mistakes", "cautious"), [(0, True), (1, False)])
+def test_a_baseline_without_a_mistake_is_a_caution(mistakes: int, cautious: bool) -> None:
+    y = np.arange(200) % 2
+    sure = np.where(y == 1, 0.9, 0.1)
+    sure[:mistakes] = 1 - sure[:mistakes]
+    probability = np.stack([1 - sure, sure], axis=1)
+    task = Judged(ClassificationMetrics(["a", "b"]))
+    beside = {"majority": {"probability": np.full((200, 2), 0.5)}, "gradient boosting": {"probability": probability}}
+    found = judged(task, {"probability": probability}, {"y": y}, baselines=beside, bootstrap=0, cautions=["First."])
+    assert found.caution.startswith("First.")
+    assert ("The baseline gradient boosting makes no mistake on these rows" in found.caution) == cautious
+    assert Judgement.from_json(found.to_json()).caution == found.caution
+
+
+def test_a_perfect_regression_is_a_caution_and_the_mean_is_none() -> None:
+    y = np.arange(50.0)
+    beside = {"mean": {"value": np.full(50, 24.5)}, "gradient boosting": {"value": y}}
+    found = judged(Judged(RegressionMetrics("price")), {"value": y + 1}, {"y": y}, baselines=beside, bootstrap=0)
+    assert "The baseline gradient boosting makes no mistake" in found.caution
+
+
 @pytest.mark.parametrize("features", [None, Classical(np.zeros((4, 0)))])
 def test_without_features_only_trivial_baselines_remain(features: Classical | None) -> None:
     task = Judged(ClassificationMetrics(["a", "b"]), classification_baselines(2, 0))

@@ -86,6 +86,10 @@ def test_a_split_by_chance_notes_groups_that_it_tears(by):
             "host": [f"h{i}" for i in rng.integers(0, 40, 400)],
             "user_id": rng.integers(0, 30, 400),
             "service": rng.choice(["http", "dns", "ssh"], 400),
+            "proto": [f"p{i}" for i in rng.integers(0, 40, 400)],
+            "time": [f"12:0{i % 10}:{i}" for i in rng.integers(0, 40, 400)],
+            "session": [f"s{i}" if i < 25 else None for i in rng.integers(0, 200, 400)],
+            "id.orig_h": [f"10.0.0.{i}" for i in rng.integers(0, 35, 400)],
             "bytes": rng.integers(0, 50, 400),
             "message": [f"line {i}" for i in range(400)],
             "label": [f"l{i}" for i in rng.integers(0, 50, 400)],
@@ -93,7 +97,11 @@ def test_a_split_by_chance_notes_groups_that_it_tears(by):
     )
     split = split_rows(frame, config(by), seed=0, stratify="label")
     about = [note.split("'")[1] for note in split.notes if "looks like groups" in note]
-    assert about == ["host", "user_id"]
+    assert about == [
+        "host",
+        "id.orig_h",
+        "user_id",
+    ]  # a protocol, a time and a column that is mostly empty are no groups
     part = part_of(split, 400)
     apart = sum(len(set(part[frame.host == h])) > 1 for h in frame.host.unique())
     assert f"several splits for {apart} of its 40 values" in " ".join(split.notes)
@@ -188,6 +196,33 @@ def test_forms_of_time(form):
     split = split_rows(frame, config("time", 0.2, 0.2, column="t"), seed=0)
     assert sorted(order[split.rows["test"]]) == list(range(40, 50))
     assert sorted(order[split.rows["validation"]]) == list(range(30, 40))
+
+
+def ranks_by_time(values):
+    """The rows in the order of time, read off splits that cut one row more each time."""
+    frame = pd.DataFrame({"t": values})
+    sizes = range(1, len(values))
+    cuts = [split_rows(frame, config("time", 0.0, n / len(values), column="t"), seed=0).rows["test"] for n in sizes]
+    return [set(rows.tolist()) for rows in cuts]
+
+
+def test_a_time_split_heeds_the_utc_offset():
+    """By the clock on the wall 1, 3, 0, 2 would be the order; by the instant it is 3, 0, 2, 1."""
+    values = [
+        "2026-01-01T10:00:00+00:00",
+        "2026-01-01T08:00:00-05:00",
+        "2026-01-01T12:30:00Z",
+        "2026-01-01T09:00:00+03:00",
+    ]
+    assert ranks_by_time(values) == [{1}, {1, 2}, {0, 1, 2}]
+    shifted = [pd.Timestamp(value).tz_convert("Asia/Kathmandu").isoformat() for value in values]
+    assert ranks_by_time(shifted) == [{1}, {1, 2}, {0, 1, 2}]
+
+
+@pytest.mark.parametrize("spell", [str, lambda n: f" {n} ", lambda n: f"{n}.5", float, lambda n: n])
+def test_a_time_split_sorts_numbers_by_their_size_also_where_they_are_text(spell):
+    """As text "1000" comes before "9"."""
+    assert ranks_by_time([spell(n) for n in (9, 1000, 80, 700)]) == [{1}, {1, 3}, {1, 2, 3}]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,11 @@ from pydantic import ValidationError
 from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
 
+import jenga_core
+import toys
 from jenga_core.builtin.baselines import Inputs, binary_baselines, classification_baselines, regression_baselines
 from jenga_core.builtin.labels import NO_LABEL, UNKNOWN, LabelMap
+from jenga_core.builtin.metrics import RegressionMetrics
 from jenga_core.builtin.task_config import ClassificationConfig, RegressionConfig
 from jenga_core.builtin.tasks import ClassificationTask, RegressionTask
 from jenga_core.contracts import Batch, Classical, Features, HeadContext, View
@@ -313,6 +317,37 @@ def test_regression_learns_in_deviations_and_answers_in_its_own_unit() -> None:
     restored = RegressionTask(task.config)
     restored.restore(json.loads(json.dumps(task.state())))
     assert restored.state() == task.state()
+
+
+@pytest.mark.parametrize("level", [0.0, -1e9, 1e9, 1e12])
+def test_regression_keeps_its_precision_at_any_level(tmp_path: Path, level: float) -> None:
+    """float32 has 24 bits: at 1e9 its steps are 64, at 1e12 65,536, and all of x in y = level + x would be lost."""
+    rows = toys.numbers_frame(400)
+    rows["amount"] = level + rows["a"] * 2 - rows["b"]
+    options = toys.numbers_config(epochs=20)
+    options |= {"tasks": {"amount": {"kind": "core/regression", "target": "amount"}}, "backbones": {"net": "toy/dense"}}
+    run = jenga_core.train(
+        options, data=rows, output=tmp_path / "run", registry=toys.registry(), quiet=True, report=False
+    )
+    scores = run.judgements[0].scores
+    assert scores["r2"].value > 0.95
+    assert scores["pearson"].value > 0.97
+    found = jenga_core.load(run.folder, registry=toys.registry()).predict(rows)["amount.value"]
+    assert found.dtype == np.float64
+    assert np.abs(found - rows["amount"]).median() < 0.5
+
+
+@pytest.mark.parametrize("level", [0.0, 1e9, 1e12])
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_baselines_keep_their_precision_at_any_level(level: float, form: str) -> None:
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    y = level + x[:, 0] * 2 - x[:, 1]
+    features = Classical(sparse.csr_matrix(x) if form == "sparse" else x, kind="x" if form == "sparse" else "")
+    strong = regression_baselines(0)[1]
+    strong.fit(features, {"y": y})
+    scores = RegressionMetrics("y").compute(strong.predict(features, 400), {"y": y})
+    assert scores["r2"] > 0.95
+    assert scores["pearson"] > 0.97
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])

@@ -69,7 +69,7 @@ def jenga_register_tasks():
             config="jenga_core.builtin.config:ClassificationConfig",
             summary="-",
         )
-        for n in ("MeanLoss", "NullIsAClass", "NoState", "Peeks", "OneLineOnly")
+        for n in ("MeanLoss", "NullIsAClass", "NoState", "Peeks", "ReadsTargets", "RemembersLabels", "OneLineOnly")
     ]
 
 

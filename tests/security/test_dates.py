@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from jenga_core.errors import DataError
+from jenga_core.registry import Registry
+from jenga_core.tables import read_frame
 from jenga_security import cells as read
 from jenga_security.dates import Dates, are_times, wall_clock
 from jenga_security.processors import TableProcessor
@@ -52,7 +54,7 @@ def test_the_circles_are_those_of_the_clock(moment, zone):
     """Against datetime and zoneinfo, to the second."""
     moment = moment.replace(microsecond=0, tzinfo=UTC)
     local = moment.astimezone(ZoneInfo(zone))
-    found, _ = Dates("at", zone, 0.0, Dates.fit(column(0, 1), "none", zone).scale, False).encode(
+    found, _ = Dates("at", zone, 0.0, Dates.fit(column(0, 10**9), "none", zone).scale, False).encode(
         column(moment.isoformat())
     )
     day = 2 * np.pi * (local.hour * 3600 + local.minute * 60 + local.second) / 86_400
@@ -76,8 +78,82 @@ def test_what_is_no_time_names_the_row():
         wall_clock(column("2026-01-31", "yesterday"), "UTC")
     with pytest.raises(DataError, match="milliseconds"):
         wall_clock(column(1_769_860_800_000), "UTC")
-    with pytest.raises(DataError, match="row 2, column 'at': '2026-01-31' is no number of seconds"):
+    with pytest.raises(
+        DataError, match=r"row 1, column 'at': 5 is neither YYYYMMDD nor seconds since 1970.*\n.*next: give ISO"
+    ):
         wall_clock(column(5, "2026-01-31"), "UTC")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        2024,
+        "2024",
+        45_000,
+        "738000",
+        20261301,
+        20260230,
+        12345678,
+        20260131.5,
+        1,
+        -5,
+        99_999_999,
+        True,
+        "1e5",
+        731.25,
+        "inf",
+    ],
+)
+def test_numbers_that_are_no_time_are_refused(cell):
+    """Years, days' numbers, months of thirteen, the 30th of February: no number of seconds that anybody meant."""
+    with pytest.raises(DataError, match=r"row 2, column 'at': .*is (neither YYYYMMDD|no time)"):
+        wall_clock(column("2026-01-31", cell), "UTC")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dates(datetime(1000, 1, 1).date(), datetime(9999, 12, 31).date()), st.sampled_from(ZONES))
+def test_yyyymmdd_is_midnight_on_the_clock(day, zone):
+    number = int(day.strftime("%Y%m%d").rjust(8, "0"))
+    for cell in (number, float(number), str(number), f" {number} ", day.isoformat()):
+        seconds = wall_clock(column(cell), zone)[0]
+        assert seconds == (day - datetime(1970, 1, 1).date()).days * 86_400
+
+
+def test_a_cell_means_the_same_whoever_its_neighbours_are():
+    spelt = ["2026-01-31T12:00:00Z", 1_769_860_800, "1769860800", 20260131, "20260131", "2026-01-31", 0, None]
+    alone = [wall_clock(column(cell), "Africa/Nairobi")[0] for cell in spelt]
+    assert alone[0] == alone[1] == alone[2]
+    assert alone[3] == alone[4] == alone[5]
+    np.testing.assert_array_equal(wall_clock(column(*spelt), "Africa/Nairobi"), alone)
+    np.testing.assert_array_equal(wall_clock(column(*spelt[::-1]), "Africa/Nairobi"), alone[::-1])
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "frame"])
+@pytest.mark.parametrize("spelling", ["iso", "native", "seconds", "spelt seconds"])
+def test_one_instant_has_the_same_features_through_every_door(tmp_path, ending, spelling):
+    moments = pd.date_range("2026-01-31 12:00:00.25", periods=30, freq="7h", tz="UTC")
+    seconds = moments.as_unit("ms").astype("int64") / 1000
+    spelt = {
+        "iso": pd.Series([moment.isoformat() for moment in moments]),
+        "native": pd.Series(moments),
+        "seconds": pd.Series(seconds),
+        "spelt seconds": pd.Series([f"{one}" for one in seconds], dtype="str"),
+    }
+    processor = TableProcessor(TableConfig(dates=["at"], timezone="Africa/Nairobi"))
+    processor.fit(pd.DataFrame({"at": spelt["iso"]}))
+    expected = np.asarray(processor.encode(pd.DataFrame({"at": spelt["iso"]})).columns["numbers"])
+    frame, path = pd.DataFrame({"at": spelt[spelling]}), tmp_path / f"rows.{ending}"
+    if ending == "csv":
+        frame.to_csv(path, index=False)
+    elif ending == "jsonl":
+        frame.to_json(path, orient="records", lines=True, date_format="iso")
+    elif ending == "parquet":
+        frame.to_parquet(path)
+    read_back = frame if ending == "frame" else read_frame(str(path), base=tmp_path, registry=Registry.discover())
+    np.testing.assert_array_equal(processor.encode(read_back).columns["numbers"], expected)
+    for row in (0, 29):
+        one = processor.encode(read_back.iloc[[row]])
+        np.testing.assert_array_equal(one.columns["numbers"], expected[[row]])
 
 
 def test_an_unknown_zone_is_refused():

@@ -88,6 +88,29 @@ def test_texts_that_never_come_again_are_left_out():
     assert sketch_of(pd.Series([f"call {n}" for n in range(NAMES)])) is not None
 
 
+def test_values_outside_those_of_training_have_bins_of_their_own():
+    sketch = NumberSketch.of(pd.Series([2.0, 2.0, 3.0, None]))
+    assert sketch.edges.tolist() == [2, 3]
+    assert sketch.counts.tolist() == [1, 0, 2, 1, 0]
+    assert sketch.count(pd.Series([1.9, -9, 2, 2.5, 3, 3.1, None])).tolist() == [1, 2, 1, 2, 1]
+
+
+def test_a_state_without_the_bin_below_still_reads():
+    """As model folders have it that were written before: one bin for the smallest value and all below it."""
+    sketch = read_sketch({"edges": [2.0, 3.0], "counts": [1, 2, 1, 0]})
+    assert sketch.counts.tolist() == [1, 0, 2, 1, 0]
+    assert read_sketch(sketch.state()).counts.tolist() == [1, 0, 2, 1, 0]
+
+
+def test_a_column_is_sketched_as_it_is_read():
+    cells = pd.Series(["A12", "007", "B3"] * 40)
+    assert isinstance(sketch_of(cells), NameSketch)  # a name that reads as a number makes no column of numbers
+    assert isinstance(sketch_of(pd.Series([6, 17, 6] * 40)), NumberSketch)
+    assert isinstance(sketch_of(pd.Series([6, 17, 6] * 40), "names"), NameSketch)
+    assert isinstance(sketch_of(pd.Series(["1", "2", "-"] * 40), "numbers"), NumberSketch)
+    assert sketch_of(pd.Series([6, 17, 6] * 40), "times") is None
+
+
 # ------------------------------------------------------------------ shifts
 
 
@@ -116,6 +139,43 @@ def test_chi_square_is_scipys_and_psi_its_formula():
     assert of_ordered(one, one).p == 1
 
 
+def test_psi_is_summed_over_groups_of_equal_size_and_the_ends_apart():
+    """Against the formula over deciles, written out: 20 bins inside of which each two are a group."""
+    reference = np.array([10, 0, *[50] * 20, 0])
+    new = np.array([10, 60, *[50, 0] * 5, *[70, 50] * 5, 90])
+    deciles = [
+        (r, n) for r, n in zip(reference[2:-1].reshape(10, 2).sum(1), new[2:-1].reshape(10, 2).sum(1), strict=True)
+    ]
+    rows = np.array([(10, 10), (0, 60), *deciles, (0, 90)])
+    half = 0.5 / rows.sum(0).min()
+    p, q = ((share + half) / (1 + 13 * half) for share in (rows / rows.sum(0)).T)
+    assert of_ordered(reference, new).psi == pytest.approx(np.sum((q - p) * np.log(q / p)), rel=1e-12)
+
+
+def test_bins_empty_in_both_add_nothing_however_the_sizes_differ():
+    few, many = np.array([0, 0, 10, 10, 0]), np.array([0, 0, 5000, 5000, 0])
+    assert psi(many, few) == psi(few, many) == pytest.approx(0, abs=1e-12)
+    assert of_ordered(many, few).psi == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("value", [-1.0, 7.0])
+def test_what_lies_outside_the_training_range_is_seen(value):
+    """The smallest and the largest value are atoms of half the rows: bins shared with them would hide what lies beyond."""
+    rng = np.random.default_rng(0)
+    trained = pd.DataFrame({"x": rng.choice([0.0, 1.0, 6.0], 4000, p=[0.45, 0.1, 0.45])})
+    reference = Reference.of(trained).scored(scores(2000, 0))
+    new = pd.DataFrame({"x": np.where(rng.random(400) < 0.45, value, rng.choice([0.0, 1.0, 6.0], 400))})
+    new["x"] = np.where(new["x"] == (0.0 if value < 0 else 6.0), value, new["x"])
+    assert reference.compare(reference.count(new, scores(400, 1))).drifted == ["feature x"]
+    below = reference.compare(reference.count(trained[:400], np.full(400, -0.5)))
+    assert below.drifted == ["score"]
+
+
+def test_names_of_few_reference_rows_count_as_any_other():
+    found = of_counts(np.array([0, 10, 500, 4, 1]), np.array([0, 12, 500, 0, 3]))
+    assert (found.psi, found.p) == (0, 1)
+
+
 def test_missing_cells_are_a_shift_too():
     cells = pd.Series(np.random.default_rng(0).normal(size=4000))
     sketch = NumberSketch.of(cells)
@@ -135,6 +195,16 @@ def test_the_gate_holds_its_false_alarm_rate(rows):
         reference.compare(reference.count(table(rows, 10 + seed), scores(rows, 10 + seed))).fires for seed in range(100)
     )
     assert fired <= 6
+
+
+@pytest.mark.parametrize(("reference_rows", "rows"), [(150, 3000), (3000, 120)])
+def test_rows_beyond_the_range_of_a_small_reference_raise_no_false_alarm(reference_rows, rows):
+    """A few of any new rows lie outside of what a sample showed: by chance alone, and with references of their own each time."""
+    fired = 0
+    for seed in range(60):
+        reference = Reference.of(table(reference_rows, 1000 + seed)).scored(scores(reference_rows, 1000 + seed))
+        fired += reference.compare(reference.count(table(rows, 5000 + seed), scores(rows, 5000 + seed))).fires
+    assert fired <= 4  # of 60 at 1 %: more has a chance of 1e-4
 
 
 def test_significance_alone_would_hold_it_too():
@@ -267,6 +337,25 @@ def test_the_command_tells_by_its_status(finished):
     assert told["fires"]
     assert "feature bytes_sent" in told["drifted"]
     assert told["shifts"]["feature protocol"]["ks"] is None
+
+
+def test_declared_categories_are_names_in_the_reference(tmp_path):
+    """Also where they are numbers, or one of them reads as one; columns that the input does not read are not looked at."""
+    rows = flows(600, 5).assign(code=np.arange(600) % 3, box=np.resize(["A1", "007", "B2"], 600))
+    inputs = {
+        "flow": {
+            "exclude": ["host"],
+            "processor": {"kind": "security/table", "categorical": ["code", "box"], "dates": ["started"]},
+        }
+    }
+    options = {**OPTIONS, "hooks": [], "inputs": inputs}
+    run = jenga_core.train(options, data=rows, output=tmp_path / "run", quiet=True, report=False)
+    columns = jenga_core.load(run.folder).parts.tasks["threat"].drift.every.columns
+    assert isinstance(columns["code"], NameSketch)
+    assert isinstance(columns["box"], NameSketch)
+    assert isinstance(columns["port"], NameSketch)
+    assert isinstance(columns["bytes_sent"], NumberSketch)
+    assert "started" not in columns
 
 
 def test_normal_rows_are_compared_with_normal_rows(finished, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -123,6 +124,103 @@ def test_the_short_csv_of_later_nfdump(log):
     )
     frame = read("nfdump", log)
     assert frame.loc[0, ["ts_start", "port", "bytes_sent"]].tolist() == [1767225600.25, 443, 320]
+
+
+SHORT = "firstSeen,duration,proto,srcAddr,srcPort,dstAddr,dstPort,packets,bytes,flows\n"
+
+
+def flow_of(protocol, port, duration="0.5"):
+    return f"2026-01-01 00:00:01.123,{duration},{protocol},10.0.0.5,0,192.0.2.8,{port},2,168,1\n"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "expected"),
+    [
+        ("ICMP", "8.0", (8, 0)),
+        ("1", "0.0", (0, 0)),
+        ("1", "3.0", (3, 0)),
+        ("1", "3.1", (3, 1)),
+        ("1", "3.10", (3, 10)),
+        ("58", "128.0", (128, 0)),
+        ("ICMP6", "1.255", (1, 255)),
+        ("1", "2048", (8, 0)),
+        ("1", "778", (3, 10)),
+        ("1", "0", (0, 0)),
+    ],
+)
+def test_type_and_code_of_icmp_in_every_version_of_nfdump(log, protocol, port, expected):
+    """output_csv.c of nfdump 1.7.5, ICMP_Port_decode: "%u.%u"; before type * 256 + code (RFC 792, RFC 4443)."""
+    log.write_text(SHORT + flow_of(protocol, port) + flow_of("TCP", "443"))
+    frame = read("nfdump", log)
+    assert cells(frame.icmp_type) == [expected[0], None]
+    assert cells(frame.icmp_code) == [expected[1], None]
+    assert cells(frame.port) == [0, 443]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "message"),
+    [
+        ("TCP", "443.0", "column 'dstPort': '443.0' has a dot, which nfdump writes for ICMP only"),
+        ("1", "256.0", "column 'dstPort': '256.0' is not one of 0.0 to 255.255, type.code of ICMP"),
+        ("1", "3.1.1", "column 'dstPort': '3.1.1' is not a port"),
+        ("1", "3.1e0", "column 'dstPort': port 3.1e0 is not one of"),
+    ],
+)
+def test_ports_with_a_dot_that_nfdump_does_not_write(log, protocol, port, message):
+    log.write_text(SHORT + flow_of(protocol, port))
+    with pytest.raises(DataError, match=re.escape(message)):
+        read("nfdump", log)
+
+
+def test_a_port_with_a_dot_is_taken_as_missing_where_that_is_asked_for(log):
+    log.write_text(SHORT + flow_of("TCP", "80.0") + flow_of("1", "8.0") + flow_of("1", "999.0"))
+    frame = read("nfdump", log, invalid="missing")
+    assert cells(frame.port) == [None, 0, 0]
+    assert cells(frame.icmp_type) == [None, 8, None]
+
+
+def test_custom_formats_of_nfdump(log):
+    """Any order, all names; csv-fast has times in milliseconds, and the end in place of the duration."""
+    log.write_text(
+        "proto,firstSeen,srcAddr,srcPort,dstAddr,dstPort,inPackets,inBytes,outPackets,outBytes,flags,icmpTYpe,icmpCode,mine\n"
+        "6,2026-01-01 00:00:01.123,10.0.0.5,51000,192.0.2.8,443,3,320,4,1320,...AP.SF,0,0,x\n"
+        "1,2026-01-01 00:00:01.123,10.0.0.5,0,192.0.2.8,3.10,1,60,0,0,........,3,10,y\n"
+    )
+    nfdump = source("nfdump")
+    frame = pd.concat(nfdump.tables(log, batch_rows=100))
+    assert cells(frame.bytes_sent) == [320, 60]
+    assert cells(frame.bytes_received) == [1320, 0]
+    assert cells(frame.packets_received) == [4, 0]
+    assert cells(frame.state) == ["...AP.SF", "........"]
+    assert cells(frame.icmp_code) == [None, 10]
+    assert cells(frame.mine) == ["x", "y"]
+    assert nfdump.notes() == [
+        "columns that nfdump does not name so, passed through as they are: mine",
+        "the log has no column for duration (td, duration): missing in every row",
+    ]
+    log.write_text(
+        "cnt,af,firstSeen,lastSeen,proto,srcAddr,srcPort,dstAddr,dstPort,srcAS,dstAS,input,output,flags,srcTos,packets,bytes\n"
+        "1,2,1767225600250,1767225600310,1,10.0.0.5,0,192.0.2.8,2048,0,0,1,2,........,0,1,84\n"
+    )
+    fast = read("nfdump", log)
+    assert fast.loc[0, ["ts_start", "duration", "icmp_type", "bytes_sent"]].tolist() == [1767225600.25, 0.06, 8, 84]
+
+
+def test_a_renamed_column_is_told_and_not_four_columns_of_nothing(log):
+    log.write_text(SHORT.replace("packets,bytes", "pakets,octets") + flow_of("TCP", "443"))
+    nfdump = source("nfdump")
+    frame = pd.concat(nfdump.tables(log, batch_rows=100))
+    assert frame.bytes_sent.isna().all()
+    assert nfdump.notes()[0].endswith("passed through as they are: pakets, octets")
+    assert "no column for bytes_sent (ibyt, bytes, inBytes, in_bytes), bytes_received" in nfdump.notes()[1]
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("4.096", 4.096), ("00:00:04.096", 4.096), ("2d 01:00:00.5", 176400.5)]
+)
+def test_a_duration_of_nfdump_is_seconds_or_a_clock(log, written, seconds):
+    log.write_text(SHORT + flow_of("TCP", "443", written))
+    assert cells(read("nfdump", log).duration) == [seconds]
 
 
 def test_unsw_nb15():
@@ -373,6 +471,8 @@ def test_another_log_of_zeek(log):
         ("suricata-eve", '{"ts": 1, "id.orig_h": 2, "id.resp_h": 3}\n', "no event_type\n.*\n  next: source: security/zeek-conn"),
         ("nfdump", "No matching flows\n", "no rows of output of nfdump"),
         ("nfdump", "[\nNo matching flows\n]\n", "no rows of output of nfdump"),
+        ("nfdump", "ts,te,td,sa,da,sp,dp,pr\nNo matched flows\n", "no rows of output of nfdump"),
+        ("nfdump", "ts,te,td,sa,da,sp,dp,dp\n", "line 1: the header names 'dp' twice"),
         ("nfdump", flow_formats.nfdump_json(flow_formats.sample(2))[:-40], "cut off"),
         ("unsw-nb15", flow_formats.unsw(flow_formats.sample(2)) + "1,2\n", "line 4: has 2 cells, not 13"),
         ("nsl-kdd", flow_formats.nsl_kdd().replace(",21", ""), "no column of difficulty"),

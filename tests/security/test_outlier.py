@@ -18,6 +18,8 @@ from jenga_core.report import verdict
 from jenga_security.examples.flows import flows
 from jenga_security.outliers.config import OneClassConfig, OutlierConfig
 from jenga_security.outliers.forest import IsolationForest
+from jenga_security.outliers.heads import OutlierHead
+from jenga_security.outliers.scores import Scores
 from jenga_security.outliers.task import OneClassTask, OutlierTask
 
 BACKBONE = {"outlier": "security/autoencoder", "one-class": "security/bias-free-mlp"}
@@ -111,6 +113,25 @@ def test_few_labels(task, tmp_path):
     assert judged.scores["roc_auc"].value > 0.6
     assert "no label: trained on, not judged" in judged.remarks
     assert "gradient boosting, with labels" in judged.baselines
+
+
+@pytest.mark.parametrize(("labels", "without"), [("few", True), ("judge", False)])
+def test_known_anomalies_are_kept_out_of_the_fit_with_few_labels(tmp_path, monkeypatch, labels, without):
+    """Neither the detector nor the ranks of its scores learn from rows that are known to be anomalies; labels that only judge
+    are not looked at."""
+    data, seen = table(400, share=0.2), {}
+    fit_head, fit_scores = OutlierHead.fit, Scores.fit
+    monkeypatch.setattr(
+        OutlierHead, "fit", lambda head, rows, rng: seen.update(head=len(rows)) or fit_head(head, rows, rng)
+    )
+    monkeypatch.setattr(Scores, "fit", lambda raw, votes: seen.update(scores=len(raw)) or fit_scores(raw, votes))
+    known = {"known_weight": 2.0} if without else {}
+    run = train(tmp_path / "run", data, target="label", labels=labels, **known)
+    normal = {name: int((data["label"].iloc[rows] == 0).sum()) for name, rows in run.tables["rows"].splits.items()}
+    every = {name: len(rows) for name, rows in run.tables["rows"].splits.items()}
+    expected = normal if without else every
+    assert normal["train"] < every["train"]
+    assert seen == {"head": expected["train"], "scores": expected["validation"]}
 
 
 def test_all_but_a_few_rows_are_normal(tmp_path):

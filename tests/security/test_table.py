@@ -137,13 +137,52 @@ def test_a_constant_category_is_told():
     assert fitted(cells).notes()[-1] == "the same in every training row, so without effect: c"
 
 
-def test_a_column_that_rises_from_row_to_row_is_doubted_and_kept():
-    cells = pd.DataFrame({"number": np.arange(60), "at": 1.7e9 + np.sort(RNG.random(60)), "x": RNG.normal(size=60)})
+def test_a_column_of_decimals_that_rises_from_row_to_row_is_doubted_and_kept():
+    cells = pd.DataFrame(
+        {"at": 1.7e9 + np.sort(RNG.random(60)), "steps": np.arange(60) // 1.5, "x": RNG.normal(size=60)}
+    )
     processor = fitted(cells)
-    assert processor.facts()["names"]["numbers"] == ["number", "at", "x"]
-    assert processor.notes()[-1].endswith("(`exclude:` leaves it out): number, at")
+    assert processor.facts()["names"]["numbers"] == ["at", "steps", "x"]
+    assert processor.notes()[-1].endswith("(`exclude:` leaves it out): at, steps")
     assert len(fitted(cells[:49]).notes()) == 1
     assert len(fitted(cells.sample(frac=1, random_state=0)).notes()) == 1
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "id", "anything"])
+@pytest.mark.parametrize(
+    "numbers", [np.arange(60), np.arange(60)[::-1] - 7, np.arange(60) * 3.0, np.arange(60) ** 2 + 10**12]
+)
+def test_row_numbers_are_left_out_loudly_unless_they_are_listed(name, numbers):
+    cells = pd.DataFrame({name: numbers, "x": RNG.normal(size=60)})
+    left = fitted(cells)
+    assert left.facts()["names"]["numbers"] == ["x"]
+    assert left.notes()[-1].startswith(
+        "WARNING: whole numbers that rise from row to row, taken for row numbers and left out"
+    )
+    assert left.notes()[-1].endswith(f": {name}")
+    np.testing.assert_array_equal(
+        left.encode(cells).columns["numbers"], fitted(cells[["x"]]).encode(cells).columns["numbers"]
+    )
+    for options in ({"numeric": [name]}, {"categorical": [name]}, {"overrides": {name: {"scaling": "log"}}}):
+        assert name in fitted(cells, **options).read_as()
+    listed = TableProcessor(TableConfig())
+    listed.confirmed([name, "x"])
+    listed.fit(cells)
+    assert set(listed.read_as()) == {name, "x"}
+
+
+@pytest.mark.parametrize("change", ["few rows", "ties", "a gap", "another order", "decimals", "booleans"])
+def test_what_is_no_row_number_is_kept(change):
+    changed = {
+        "few rows": pd.Series(range(40)),
+        "ties": pd.Series(range(120)) // 2,
+        "a gap": pd.Series(range(60)).where(pd.Series(range(60)) != 7),
+        "another order": pd.Series(range(60)).sample(frac=1, random_state=0).reset_index(drop=True),
+        "decimals": pd.Series(range(60)) / 2,
+        "booleans": pd.Series([False, True]),
+    }[change]
+    cells = pd.DataFrame({"n": changed, "x": RNG.normal(size=len(changed))})
+    assert "n" in fitted(cells).read_as()
 
 
 def test_notes_survive_the_model_folder():

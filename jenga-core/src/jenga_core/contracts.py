@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Backbone", "Baseline", "Batch", "Classical", "Columns", "Encoded", "Features", "Fusion", "HeadContext",
-    "Live", "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
+    "Kind", "Live", "Metrics", "Part", "Processor", "Purpose", "Ragged", "Reference", "Source", "Stretch", "Task", "View", "take",
 ]  # fmt: skip
+
+
+Kind = Literal["numbers", "names", "times"]
 
 
 class Live(Protocol):
@@ -135,6 +138,9 @@ class Processor(Protocol):
 
     def __init__(self, config: Any, backbone_config: Any = None) -> None: ...
 
+    def confirmed(self, columns: Sequence[str]) -> None:
+        """Called before `fit` with what the input lists under `columns:`: a person wants these read, whatever they look like."""
+
     def fit(self, cells: pd.DataFrame) -> None:
         """Learn scales and vocabularies from training rows, and only from them."""
 
@@ -182,12 +188,22 @@ class Processor(Protocol):
         """What a backbone must know to be built (widths, vocabulary sizes, rates), as JSON; valid after fit or restore."""
         return {}
 
+    def read_as(self) -> Mapping[str, Kind]:
+        """What each column that is read was decided to be, in training; valid after fit or restore.
+
+        Empty, the default: the processor does not say, and who must know looks at the cells.
+        """
+        return {}
+
     def counts(self, encoded: Encoded, rows: Array) -> Mapping[str, int]:
         """What was unusual in the cells of table rows `rows`, such as unseen categories: told to the user, by reason."""
         return {}
 
     def notes(self) -> Sequence[str]:
-        """What `fit` found out by itself, such as which columns hold numbers: told to the user when training begins."""
+        """What `fit` found out by itself, such as which columns hold numbers: told to the user when training begins.
+
+        One that begins with `values.WARNING` is said so that it is not overlooked.
+        """
         return ()
 
     def reference(self, data: Mapping[str, Tensor]) -> Reference | None:
@@ -355,7 +371,10 @@ class Task(Protocol):
         ...
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
-        """Outputs for all rows of the batch, dim 0 = rows. With a key "lengths" [B], outputs [B, T, ...] are ragged."""
+        """Outputs for all rows of the batch, dim 0 = rows. With a key "lengths" [B], outputs [B, T, ...] are ragged.
+
+        The batch has no targets, also where rows are judged: an output is made from inputs alone.
+        """
         return cast("Mapping[str, Tensor]", model.heads[name](model.view(batch, fuse=self.fuse), None))
 
     def calibrate(self, output: Columns, target: Columns) -> None:

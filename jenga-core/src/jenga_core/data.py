@@ -12,6 +12,7 @@ import torch
 from .config import RunConfig
 from .contracts import Array, Batch, Encoded, Part, Processor, Purpose, Task
 from .errors import DataError, nearest
+from .values import located
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Parts:
         """Fit the processors and tasks of one table. `training`: the training rows of a table, and nothing else."""
         rows = training(name)
         for key in self.config.inputs_of(name):
+            self.processors[key].confirmed(self.config.inputs[key].columns or ())
             group = self.config.sharing(key)
             if len(group) == 1:
                 self.processors[key].fit(self._features(key, rows))
@@ -115,7 +117,9 @@ class Parts:
             for reason, names in self.config.left_out(key, columns).items()
         ]
         return left + [
-            f"input {key}: {text}" for key in self.config.inputs_of(table) for text in self.processors[key].notes()
+            located(f"input {key}", text)
+            for key in self.config.inputs_of(table)
+            for text in self.processors[key].notes()
         ]
 
 

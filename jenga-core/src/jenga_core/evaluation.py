@@ -22,6 +22,7 @@ UNDEFINED_AT_MOST = 0.05  # a metric undefined in a larger share of the resample
 WORK = 10_000_000  # output cells resampled at most, which bounds the time: 227 resamples of 22,000 rows x 2 classes
 FEWEST = 100  # resamples, however many rows
 FOR_BASELINES = 100
+PERFECT = 1e-9  # how far from 1 rounding may bring a metric without a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def judge(
     baselines: Mapping[str, Columns] | None = None,
     bootstrap: int = 500,
     seed: int = 0,
+    cautions: Sequence[str] = (),
 ) -> Judgement:
     """Metrics of `output` (from `Task.predict`) against `target` (from `Task.encode`), row by row.
 
@@ -149,7 +151,24 @@ def judge(
         directions=dict(metrics.directions),
         resamples=resamples,
         seed=seed,
+        caution=" ".join([*cautions, *_too_good(scored, metrics.directions)]),
     )
+
+
+def _too_good(baselines: Mapping[str, Scores], directions: Mapping[str, str]) -> list[str]:
+    """A sentence where a baseline makes no mistake: every metric that grows with what is right is 1."""
+    perfect = []
+    for name, scores in baselines.items():
+        best = [score.value for metric, score in scores.items() if directions.get(metric) == "max"]
+        known = [value for value in best if not math.isnan(value)]
+        if known and min(known) >= 1 - PERFECT:
+            perfect.append(name)
+    if not perfect:
+        return []
+    return [
+        f"The baseline {' and '.join(perfect)} makes no mistake on these rows. Either they are easy or of one kind, or a column "
+        "gives the answer away: look at what each column is worth before you believe any score."
+    ]
 
 
 def fit_baselines(

@@ -31,7 +31,8 @@ def finish(run: Run, *, report: bool = True) -> None:
     if split == "validation" and scored[split]:
         run.note("there are no test rows: the scores below are on validation rows, which chose the weights")
     made = judgements(
-        run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed
+        run.data, scored[split], split, baselines=options.baselines, bootstrap=options.bootstrap, seed=run.config.seed,
+        cautions=run.cautions,
     ) if run.rank == 0 else []  # fmt: skip
     if options.explanations and report and made:
         made = explained(run, made, scored[split], split)

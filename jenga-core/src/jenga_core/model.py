@@ -93,7 +93,7 @@ class Model(nn.Module):
     def features(self, batch: Batch) -> dict[str, Features]:
         """Each input's Features over all rows of the batch; a backbone runs only on the rows that have its input."""
         seen = self._seen  # read once: several threads may score with one model
-        if seen is not None and seen[0] is batch:
+        if seen is not None and seen[0].inputs is batch.inputs:  # the same inputs, with or without targets
             return seen[1]
         found = {name: self._input(batch, name, backbone) for name, backbone in self.wiring[batch.table].items()}
         self._seen = (batch, found) if self._scoring else None

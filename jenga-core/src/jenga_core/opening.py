@@ -32,6 +32,7 @@ from .registry import Registry
 from .run import Run, digests
 from .scoring import keep_precision
 from .tables import Table
+from .values import located
 
 MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
@@ -262,7 +263,7 @@ def _begin(run: Run) -> None:
         sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in table.splits.items())
         run.progress.say(f"{name}: {sizes}")
         for text in (*table.notes, *run.data.parts.notes(name, list(table.frame.columns))):
-            run.note(f"{name}: {text}")
+            run.note(located(name, text))
         encoded = run.data.tables[name]
         lost = [(f"task {t}", e) for t, e in encoded.targets.items()] + [
             (f"input {i}", e) for i, e in encoded.inputs.items()

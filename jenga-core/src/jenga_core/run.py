@@ -28,6 +28,7 @@ from .progress import Reporter
 from .registry import Registry
 from .scoring import Place
 from .tables import Table
+from .values import WARNING
 
 _POSITION = ("step", "epoch", "window", "stop", "metrics", "best", "notes", "evaluated_at")
 
@@ -68,6 +69,7 @@ class Run:
     best_weights: dict[str, torch.Tensor] | None = None
     judgements: list[Judgement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    cautions: dict[str, list[str]] = field(default_factory=dict)  # by task
     started: float = field(default_factory=time.time)
     _recent: dict[str, tuple[Any, int]] = field(default_factory=dict)  # loss -> its sum since the last line, its steps
     _logged: tuple[float, int] | None = None  # when and at which step the last line was written
@@ -138,8 +140,13 @@ class Run:
         """Something the user should know: said now, kept in the log and in the model card."""
         if text not in self.notes:
             self.notes.append(text)
-            self.progress.say(f"note: {text}")
+            self.progress.say(text if text.startswith(WARNING) else f"note: {text}")
             self.log("note", text=text)
+
+    def caution(self, task: str, text: str) -> None:
+        """A warning about the scores of a task: a note now, and said again in front of them."""
+        self.note(f"{WARNING}{self.config.tasks[task].data}: task {task}: {text}")
+        self.cautions.setdefault(task, []).append(text)
 
     def record_losses(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Every `log_every` steps, the mean of each loss over the steps since the last line that had it."""

@@ -59,7 +59,10 @@ class Scored:
 
 
 def score(model: Model, data: Data, table: str, rows: Array, place: Place, *, labels: bool) -> Scored:
-    """Run every task of `table` over `rows` (ascending; each has at least one input). Leaves the model in eval mode."""
+    """Run every task of `table` over `rows` (ascending; each has at least one input). Leaves the model in eval mode.
+
+    `labels` asks for losses as well. `Task.predict` is given no targets either way: what is judged was made without them.
+    """
     model.eval()
     tasks = {n: data.parts.tasks[n] for n in data.parts.config.tasks_of(table)}
     pieces: list[tuple[Array, dict[str, dict[str, Any]]]] = []
@@ -67,7 +70,8 @@ def score(model: Model, data: Data, table: str, rows: Array, place: Place, *, la
     quick = torch.no_grad if labels else torch.inference_mode  # a loss may need what inference mode forbids
     with quick(), model.scoring(), place.context():
         for batch in _batches(data, table, rows, place, labels):
-            outputs = {n: {k: _host(v) for k, v in task.predict(model, batch, n).items()} for n, task in tasks.items()}
+            blind = replace(batch, targets={})
+            outputs = {n: {k: _host(v) for k, v in task.predict(model, blind, n).items()} for n, task in tasks.items()}
             pieces.append((batch.rows, outputs))
             if labels:
                 for name, output in model(batch).items():
@@ -99,9 +103,13 @@ def _batches(data: Data, table: str, rows: Array, place: Place, labels: bool) ->
 
 
 def _host(value: Tensor) -> Array:
-    value = value.detach().cpu()
-    array: Array = (value.float() if value.is_floating_point() else value).numpy()
+    array: Array = widened(value.detach().cpu()).numpy()
     return array
+
+
+def widened(value: Tensor) -> Tensor:
+    """Half precision as float32; float64, which a task gives where it needs it, and integers as they are."""
+    return value.float() if value.is_floating_point() and value.dtype != torch.float64 else value
 
 
 def _join(pieces: list[dict[str, Array]]) -> dict[str, Array | Ragged]:
@@ -155,7 +163,14 @@ def calibrate(data: Data, scored: Mapping[str, Scored]) -> None:
 
 
 def judgements(
-    data: Data, scored: Mapping[str, Scored], split: str, *, baselines: bool, bootstrap: int, seed: int
+    data: Data,
+    scored: Mapping[str, Scored],
+    split: str,
+    *,
+    baselines: bool,
+    bootstrap: int,
+    seed: int,
+    cautions: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Judgement]:
     """One Judgement per task that has labelled rows in `split`; baselines are fitted on training rows."""
     made = []
@@ -179,6 +194,7 @@ def judgements(
                     baselines=beside,
                     bootstrap=bootstrap,
                     seed=seed,
+                    cautions=(cautions or {}).get(name, ()),
                 )
             )
     return made
@@ -237,7 +253,8 @@ def _beside(found: Sequence[Classical], rows: int) -> Classical:
         )
     offsets = np.cumsum([0] + [f.matrix.shape[1] for f in found])
     categorical = tuple(int(o) + c for o, f in zip(offsets, found, strict=False) for c in f.categorical)
-    return Classical(np.hstack([f.matrix for f in found]), categorical)
+    names = tuple(n for f in found for n in (f.names or ("",) * f.matrix.shape[1]))
+    return Classical(np.hstack([f.matrix for f in found]), categorical, names=names)
 
 
 def require_rows(data: Data) -> None:

@@ -7,8 +7,10 @@ the same rows. A share is of all rows given; what is neither validation nor test
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
 Array: TypeAlias = "np.ndarray[Any, Any]"
 NAMES = ("train", "validation", "test")
 _TRAIN, _VALIDATION, _TEST = range(3)
+NUMBERED = frozenset(
+    {"id", "uid", "uuid", "guid"}
+)  # last words of names of columns that say which rows belong together
+NAMED = frozenset(
+    {
+        "account", "address", "addr", "agent", "author", "card", "client", "customer", "device", "domain", "email", "employee",
+        "group", "host", "hostname", "imei", "imsi", "ip", "mac", "machine", "member", "merchant", "msisdn", "owner", "patient",
+        "peer", "phone", "plate", "principal", "sender", "sensor", "server", "session", "speaker", "srcip", "dstip", "subject",
+        "tenant", "user", "username", "vehicle", "vendor", "workstation",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,9 @@ def _groups_torn(frame: pd.DataFrame, part: Array, labels: set[str | None]) -> l
         if name in labels or not _may_name_groups(frame[name]):
             continue
         codes, distinct = codes_of(frame[name])
-        if 20 <= len(distinct) > len(frame) ** 0.5 and 2 * len(distinct) <= len(frame) and (apart := torn(codes, part)):
+        known = int((codes >= 0).sum())
+        many = 20 <= len(distinct) > known**0.5 and 2 * len(distinct) <= known and 2 * known >= len(frame)
+        if many and (apart := torn(codes, part)):
             found.append((apart, len(distinct), name))
     return [
         f"column {name!r} looks like groups: rows of one value are in several splits for {apart:,} of its {distinct:,} "
@@ -80,14 +95,26 @@ def _groups_torn(frame: pd.DataFrame, part: Array, labels: set[str | None]) -> l
 
 
 def _may_name_groups(values: pd.Series) -> bool:
-    """Could this column say which rows belong together: text, or whole numbers under a name that ends in "id"?
+    """Does this column say by its name, or by addresses in its cells, which rows belong together: a host, a user, a session?
 
-    It does if it also has many values (over 20 and over the root of the rows), each on two rows or more on average: a
-    category has fewer values, free text repeats none.
+    It is looked at if it also has many values (over 20 and over the root of the rows that have one, which are most), each on two
+    rows or more on average. Names of protocols, services, places and times may be as many: they are no groups.
     """
     kind = getattr(values.dtype, "kind", "O")
-    named = str(values.name).lower().replace("-", "_").rsplit("_", 1)[-1] in ("id", "uuid", "guid")
-    return values.dtype == "str" or (kind in "iu" and named)
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(values.name)).lower()
+    word = re.split(r"[^a-z]+", words.rstrip("0123456789_.- "))[-1]
+    if kind in "iu":
+        return word in NUMBERED
+    if values.dtype != "str":
+        return False
+    return word in NUMBERED | NAMED or _addresses(values.dropna().head(50))
+
+
+def _addresses(some: pd.Series) -> bool:
+    try:
+        return len(some) > 0 and all(ip_address(cell.strip()) for cell in some)
+    except ValueError:
+        return False
 
 
 def torn(codes: Array, part: Array) -> int:

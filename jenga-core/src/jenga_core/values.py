@@ -123,9 +123,19 @@ class Encoded:
         return replace(self, columns={**self.columns, **columns})
 
 
+WARNING = "WARNING: "  # how a note begins that must not be overlooked
+
+
+def located(where: str, text: str) -> str:
+    """A note with its place in front; what is a warning is one at the first word."""
+    return f"{WARNING}{where}: {text.removeprefix(WARNING)}" if text.startswith(WARNING) else f"{where}: {text}"
+
+
 @dataclass(frozen=True, slots=True)
 class Classical:
     """Features for classical baselines: `matrix` [N, F] dense (NaN = missing) or scipy sparse; `categorical` column numbers.
+
+    `names`: the table's column behind each of the F, "" where there is not one; empty: not said.
 
     `kind`: what the columns are, said in the baseline's name, such as "TF-IDF"; "" for the table's own cells. The core adds
     `inputs`, the table's inputs as they were encoded, and `rows` [N], which of their rows these are: a task's own
@@ -135,6 +145,7 @@ class Classical:
     matrix: Any
     categorical: tuple[int, ...] = ()
     kind: str = ""
+    names: tuple[str, ...] = ()
     inputs: Mapping[str, Encoded] = field(default_factory=dict)
     rows: Array = field(default_factory=lambda: np.zeros(0, np.int64))
 

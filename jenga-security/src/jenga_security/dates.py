@@ -1,4 +1,15 @@
-"""A column of times as a network reads it: hour and weekday as points on circles, and the time since training began."""
+"""A column of times as a network reads it: hour and weekday as points on circles, and the time since training began.
+
+What a cell means is told by the cell alone, never by the cells beside it or by the type that a file gave the column, so that
+one instant has the same features however it is spelt and whoever its neighbours are:
+
+- a native time, or text in ISO 8601 (2026-01-31T12:00:00Z); without a zone on the clock of `timezone`;
+- a whole number of eight digits that is a day of the calendar, YYYYMMDD (20260131): midnight on that clock;
+- 0, and any other number from 1e8 (March 1973) to 1e11 (the year 5138), or as far before 1970: seconds since 1970 UTC.
+
+Numbers may be spelt as text. Others are refused: a year (2024) or a day's number is no number of seconds, and what is larger
+counts milliseconds or finer. The ranges do not overlap, so nothing has to be guessed.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +32,7 @@ PARTS = ("hour, sine", "hour, cosine", "weekday, sine", "weekday, cosine", "elap
 DAY = 86_400.0
 MONDAY = 3 * DAY  # 1970-01-01 was a Thursday
 LATEST = 1e11  # seconds: the year 5138; epochs above it are in milliseconds or finer
+EARLIEST = 1e8  # seconds: March 1973; smaller numbers are years, ordinals, counts
 ISO_DAY = r"\d{4}-\d\d-\d\d"
 ZONE = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
 
@@ -29,9 +41,8 @@ ZONE = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
 class Dates:
     """Five features per cell (`PARTS`) and, where training rows lacked times, an indicator.
 
-    Cells are ISO 8601, native times, or numbers: seconds since 1970 in UTC. Hours and weekdays are those of the clock in
-    `timezone`; text without a zone is read as that clock already. `elapsed` is the time on that clock, scaled as the
-    column's `scaling` says. A missing time is at the middle of the circles and at the training median.
+    Cells are spelt as the module says. Hours and weekdays are those of the clock in `timezone`. `elapsed` is the time on that
+    clock, scaled as the column's `scaling` says. A missing time is at the middle of the circles and at the training median.
     """
 
     name: str
@@ -105,8 +116,17 @@ def wall_clock(cells: pd.Series, timezone: str) -> Array:
         local = cells.dt.tz_convert(timezone).dt.tz_localize(None) if cells.dt.tz is not None else cells
         return _seconds(local)
     values, marks = read.numbers(cells)
-    if (marks == read.NUMBER).any():
-        return _of_epochs(cells, values, marks, timezone)
+    number = marks == read.NUMBER
+    _refuse(cells, marks == read.INFINITE, "is no time")
+    clock = np.full(len(cells), np.nan)
+    if number.any():
+        clock[number] = _of_numbers(cells[number], values[number], timezone)
+    if (marks == read.TEXT).any():
+        clock[~number] = _of_texts(cells[~number], timezone)
+    return clock
+
+
+def _of_texts(cells: pd.Series, timezone: str) -> Array:
     text = _spelt(cells)
     times = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
     _refuse(cells, (text.notna() & times.isna()).to_numpy(), "is not an ISO 8601 time")
@@ -114,11 +134,31 @@ def wall_clock(cells: pd.Series, timezone: str) -> Array:
     return np.where(zoned, _seconds(times.dt.tz_convert(timezone).dt.tz_localize(None)), _seconds(times))
 
 
-def _of_epochs(cells: pd.Series, values: Array, marks: Array, timezone: str) -> Array:
-    _refuse(cells, ~np.isin(marks, (read.NUMBER, read.ABSENT)), "is no number of seconds, as other cells are")
-    _refuse(cells, np.abs(values) > LATEST, "is too large for seconds since 1970: milliseconds? Divide the column")
-    times = pd.Series(pd.to_datetime(values, unit="s", utc=True))
-    return _seconds(times.dt.tz_convert(timezone).dt.tz_localize(None))
+def _of_numbers(cells: pd.Series, values: Array, timezone: str) -> Array:
+    """Of finite numbers: days of the calendar, and seconds since 1970."""
+    days = _calendar_days(values)
+    day, size = ~np.isnan(days), np.abs(values)
+    _refuse(cells, size > LATEST, "is too large for seconds since 1970: milliseconds? Divide the column by 1000")
+    _refuse(
+        cells,
+        ~day & (size < EARLIEST) & (values != 0),
+        "is neither YYYYMMDD nor seconds since 1970: a year, a day's number or a count?",
+    )
+    micro = pd.Series(np.rint(np.where(day, 0.0, values) * 1e6).astype("int64").astype("datetime64[us]"))
+    local = _seconds(micro.dt.tz_localize("UTC").dt.tz_convert(timezone).dt.tz_localize(None))
+    return np.where(day, days * DAY, local)
+
+
+def _calendar_days(values: Array) -> Array:
+    """Days since 1970 of numbers that are YYYYMMDD, NaN for others."""
+    whole = np.where((values >= 1e7) & (values < 1e8) & (values == np.floor(values)), values, 0).astype(np.int64)
+    year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
+    months = (year - 1970) * 12 + np.clip(month, 1, 12) - 1
+    first, following = (
+        m.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for m in (months, months + 1)
+    )
+    known = (whole > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= following - first)
+    return np.where(known, first + day - 1, np.nan)
 
 
 def _spelt(cells: pd.Series) -> pd.Series:
@@ -140,5 +180,5 @@ def _refuse(cells: pd.Series, wrong: Array, what: str) -> None:
             f"{cells.iloc[at[0]]!r} {what} ({len(at)} of {len(cells)} cells of this column)",
             row=cells.index[at[0]],
             column=str(cells.name),
-            next="give ISO 8601 (2026-01-31T12:00:00Z) or seconds since 1970, or take the column out of `dates:`",
+            next="give ISO 8601 (2026-01-31T12:00:00Z), YYYYMMDD or seconds since 1970, or take the column out of `dates:`",
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from jenga_core.errors import DataError
+from jenga_core.values import WARNING
 
 from . import cells as read
 from .columns import FIRST, Categories, Column, Hashed, Numbers
@@ -17,6 +19,10 @@ from .table_config import KINDS, TableConfig
 
 ENOUGH = 50  # rows from which a column of different cells says something
 READ_AS: dict[type[Column], str] = {Numbers: "numeric", Categories: "categorical", Hashed: "hashed", Dates: "dates"}
+ROW_NUMBERS = WARNING + (
+    "whole numbers that rise from row to row, taken for row numbers and left out (`numeric:`, or the input's `columns:`, "
+    "reads them)"
+)
 RARE = 0.5  # share of rows whose port is kept apart, below which the column is mostly ports that nobody chose
 
 
@@ -29,17 +35,18 @@ class Found:
     doubtful: dict[str, list[str]] = field(default_factory=dict)
 
 
-def detect(cells: pd.DataFrame, config: TableConfig) -> Found:
+def detect(cells: pd.DataFrame, config: TableConfig, confirmed: Collection[str] = ()) -> Found:
     """Fit every column of the training rows. A column is what the config lists it as, else by its name or what its cells are.
 
     A port by its name: categories, the most frequent ones kept apart. All text: categories, but a column of times or of texts
-    most of which occur once (identifiers, free text) is left out. Anything with a number in it: numbers, and text among
-    them is an error, since only the user knows what it means.
+    most of which occur once (identifiers, free text) is left out. So are whole numbers that rise from row to row, unless
+    an option speaks of the column or `confirmed`, what the input lists, has it. Anything with a number in it: numbers, and
+    text among them is an error, since only the user knows what it means.
     DataError when nothing is left.
     """
     found = Found()
     for name in cells.columns:
-        reason = _unusable(cells[name], config)
+        reason = _unusable(cells[name], config, name in confirmed)
         if reason:
             found.left_out.setdefault(reason, []).append(str(name))
             continue
@@ -73,12 +80,14 @@ def _fit(cells: pd.Series, config: TableConfig) -> Column:
     return fitted[kind].fit(cells, config)
 
 
-def _unusable(cells: pd.Series, config: TableConfig) -> str | None:
+def _unusable(cells: pd.Series, config: TableConfig, confirmed: bool) -> str | None:
     """Why a column that no option speaks of is left out, or None."""
     if config.kind_of(str(cells.name)):
         return None
     if cells.dtype == object and cells.map(read.nested).any():
         return "lists or objects, left out (give each of their parts a column of its own)"
+    if not confirmed and str(cells.name) not in config.overrides and _numbers_rows(cells):
+        return ROW_NUMBERS
     if are_times(cells):
         return "times, left out (`dates:` reads them as hour, weekday and elapsed time)"
     if not _all_text(cells):
@@ -87,6 +96,21 @@ def _unusable(cells: pd.Series, config: TableConfig) -> str | None:
     if distinct > config.of(str(cells.name)).max_categories and distinct > len(cells) / 2:
         return "identifiers or free text, left out (`hashed:` or `categorical:` reads them)"
     return None
+
+
+def _numbers_rows(cells: pd.Series) -> bool:
+    """Are these whole numbers, none missing, each larger than the one before (or each smaller): row numbers, a counter?
+
+    A split by chance keeps the order of the training rows, so they still rise. Where the table is sorted by its labels such a
+    column gives them away; where it is not, it says nothing of new rows.
+    """
+    if len(cells) < ENOUGH or not pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_bool_dtype(cells.dtype):
+        return False
+    values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    if not (np.isfinite(values).all() and (values == np.floor(values)).all()):
+        return False
+    steps = np.diff(values)
+    return bool((steps > 0).all() or (steps < 0).all())
 
 
 def _doubts(cells: pd.Series) -> list[str]:

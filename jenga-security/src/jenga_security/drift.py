@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jenga_core.contracts import Kind
 from jenga_core.errors import DataError
 
 from .shifts import Shift
@@ -38,9 +39,9 @@ class Reference:
     score: Sketch | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> Reference:
-        """Of these rows' columns; cells that are neither numbers nor names are left out."""
-        found = {str(name): sketch_of(frame[name]) for name in frame.columns}
+    def of(cls, frame: pd.DataFrame, kinds: Mapping[str, Kind] | None = None) -> Reference:
+        """Of these rows' columns, read as `kinds` says; cells that are neither numbers nor names are left out."""
+        found = {str(name): sketch_of(frame[name], (kinds or {}).get(str(name))) for name in frame.columns}
         return cls({name: sketch for name, sketch in found.items() if sketch is not None})
 
     def scored(self, scores: Array) -> Reference:
@@ -136,9 +137,9 @@ class References:
     normal: Reference | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, y: Array | None = None) -> References:
-        """Of training rows and their labels (1 = attack, -1 = none)."""
-        return cls(Reference.of(frame), None if y is None else Reference.of(frame[y == 0]))
+    def of(cls, frame: pd.DataFrame, y: Array | None = None, kinds: Mapping[str, Kind] | None = None) -> References:
+        """Of training rows and their labels (1 = attack, -1 = none), the columns read as `kinds` says."""
+        return cls(Reference.of(frame, kinds), None if y is None else Reference.of(frame[y == 0], kinds))
 
     def scored(self, scores: Array, y: Array) -> References:
         """With the held-out scores, all of them and those of normal rows."""
@@ -157,14 +158,27 @@ class References:
 
 
 def trained_on(run: Any, name: str, table: str, *, labelled: bool = True) -> References:
-    """Of the training rows of a run: the feature columns of the inputs of `table`, but for those whose cells must not be
-    shown, as sketches keep cells; with the labels of task `name`, unless it does not learn from them."""
+    """Of the training rows of a run: the columns that the inputs of `table` read, as they read them, but for those whose cells
+    must not be shown, as sketches keep cells; with the labels of task `name`, unless it does not learn from them."""
     held, rows = run.tables[table], run.data.tables[table].trainable()
-    processors = run.data.parts.processors
-    read = {i: run.config.feature_columns(i, list(held.frame.columns)) for i in run.config.inputs_of(table)}
-    secret = {c for i, columns in read.items() if processors[i].confidential for c in columns}
-    features = held.frame.iloc[rows][[c for c in dict.fromkeys(c for i in read for c in read[i]) if c not in secret]]
+    kinds = _kinds(run, table, [str(column) for column in held.frame.columns])
+    features = held.frame.iloc[rows][list(kinds)]
+    said = {column: kind for column, kind in kinds.items() if kind is not None}
     if not labelled:
-        return References.of(features)
+        return References.of(features, kinds=said)
     target = run.data.tables[table].targets[name]
-    return References.of(features, np.where(target.present, np.asarray(target.columns["y"]), -1)[rows])
+    y = np.where(target.present, np.asarray(target.columns["y"]), -1)[rows]
+    return References.of(features, y, said)
+
+
+def _kinds(run: Any, table: str, columns: list[str]) -> dict[str, Kind | None]:
+    """The columns that may be looked at -> what they are read as: None where the processor does not say, and cells decide."""
+    found: dict[str, Kind | None] = {}
+    secret: set[str] = set()
+    for name in run.config.inputs_of(table):
+        processor, given = run.data.parts.processors[name], run.config.feature_columns(name, columns)
+        said = processor.read_as()
+        secret |= set(given) if processor.confidential else set()
+        for column in said or given:
+            found.setdefault(column, said.get(column))
+    return {column: kind for column, kind in found.items() if column not in secret}

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
+from jenga_core.contracts import Classical, Encoded, Kind, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
 from . import cells as read
@@ -40,6 +40,10 @@ class TableProcessor(Processor):
         self.categories: tuple[Categories | Hashed, ...] = ()
         self.dates: tuple[Dates, ...] = ()
         self.remarks: list[str] = []
+        self._confirmed: frozenset[str] = frozenset()
+
+    def confirmed(self, columns: Sequence[str]) -> None:
+        self._confirmed = frozenset(columns)
 
     def fit_together(self, cells: Sequence[pd.DataFrame], own: int) -> None:
         """On the rows of all, where they have the same columns; the backbone refuses others."""
@@ -56,7 +60,7 @@ class TableProcessor(Processor):
             raise refusal.error()
         if len(cells) == 0:
             raise DataError("the table has no training rows")
-        found = detect(cells, options)
+        found = detect(cells, options, self._confirmed)
         self._keep(found.columns, told(found.left_out) + told(found.doubtful))
 
     def state(self) -> dict[str, Any]:
@@ -80,6 +84,15 @@ class TableProcessor(Processor):
             "categories": [column.size for column in self.categories],
             "names": {"numbers": numbers, "categories": [c.name for c in self.categories]},
         }
+
+    def read_as(self) -> Mapping[str, Kind]:
+        """Categories and hashed ones are names, also where they look like numbers."""
+        kinds: dict[str, Kind] = {column.name: "numbers" for column in self.numbers}
+        return (
+            kinds
+            | {column.name: "names" for column in self.categories}
+            | {column.name: "times" for column in self.dates}
+        )
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         self._known([*self._number_names, *self._category_names], cells)
@@ -147,7 +160,8 @@ class TableProcessor(Processor):
         codes = np.asarray(encoded.columns["categories"])[rows].astype(np.float64)
         codes[codes == MISSING] = np.nan
         categorical = tuple(width + at for at, column in enumerate(self.categories) if column.size <= 255)
-        return Classical(np.concatenate([numbers, codes], axis=1), categorical)
+        names = [c.name for c in self.numbers] + [c.name for c in self.dates for _ in c.names] + self._category_names
+        return Classical(np.concatenate([numbers, codes], axis=1), categorical, names=tuple(names))
 
     def counts(self, encoded: Encoded, rows: Array) -> dict[str, int]:
         """Cells of `rows` that are not plain numbers or names known from training, zeros left out, by column."""

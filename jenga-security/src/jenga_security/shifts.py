@@ -25,9 +25,10 @@ class Shift:
 
 
 def of_ordered(reference: Array, new: Array) -> Shift:
-    """Of bins in their order. The distance between bins is at most that between the values, so `p` errs upwards.
+    """Of the bins of a `NumberSketch`, in their order.
 
-    `p` is that of the two-sample test with the limiting law at the effective size (as scipy's `method="asymp"`).
+    The distance between bins is at most that between the values, so `p` errs upwards. It is that of the two-sample test with the
+    limiting law at the effective size (as scipy's `method="asymp"`).
     """
     from scipy.stats import kstwo
 
@@ -39,10 +40,17 @@ def of_ordered(reference: Array, new: Array) -> Shift:
 
 
 def of_counts(reference: Array, new: Array) -> Shift:
-    """Of bins without an order; rare ones are taken together."""
+    """Of the bins of a `NameSketch`: missing, any other name, then names. Rare ones are taken together.
+
+    A name of which the reference has few rows counts as any other name: it has a bin because it was drawn, so it is rarer than
+    it looks, and names that were not drawn are more frequent than 0. The test would take that for a shift.
+    """
     from scipy.stats import chi2_contingency
 
+    few = np.append([False, False], reference[2:] < FEW)
     both = np.stack([reference, new])
+    both[:, 1] += both[:, few].sum(axis=1)
+    both = both[:, ~few]
     expected = both.sum(axis=0) * both.sum(axis=1).min() / both.sum()
     rare = expected < FEW
     both = np.concatenate([both[:, ~rare], both[:, rare].sum(axis=1, keepdims=True)], axis=1)
@@ -52,17 +60,23 @@ def of_counts(reference: Array, new: Array) -> Shift:
 
 
 def psi(reference: Array, new: Array) -> float:
-    """Sum over bins of (q - p) ln(q / p), with half a row added to each bin so that empty ones stay finite."""
-    p, q = ((counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (reference, new))
+    """Sum over bins of (q - p) ln(q / p), the shares p and q smoothed by half a row of the smaller of the two sets.
+
+    A bin that is empty in one of them stays finite, and by no more than the smaller set can tell; one that is empty in both
+    adds nothing, however much the sets differ in size.
+    """
+    half = 0.5 / max(min(reference.sum(), new.sum()), 1)
+    p, q = ((counts / max(counts.sum(), 1) + half) / (1 + half * len(counts)) for counts in (reference, new))
     return float(((q - p) * np.log(q / p)).sum())
 
 
 def _groups(reference: Array) -> Array:
-    """Which group each bin belongs to: the first bin (no number) its own, the others in groups of about equal size."""
-    rest = reference[1:]
-    middle = (np.cumsum(rest) - rest / 2) / max(rest.sum(), 1)
-    of_rest = np.unique(np.minimum((middle * GROUPS).astype(int), GROUPS - 1), return_inverse=True)[1]
-    return np.concatenate([[0], 1 + of_rest])
+    """Which group each bin of a `NumberSketch` belongs to: no number, below and above the reference each their own, the
+    others in `GROUPS` of about equal size."""
+    inside = reference[2:-1]
+    middle = (np.cumsum(inside) - inside / 2) / max(inside.sum(), 1)
+    of_inside = np.unique(np.minimum((middle * GROUPS).astype(int), GROUPS - 1), return_inverse=True)[1]
+    return np.concatenate([[0, 1], 2 + of_inside, [2 + len(np.unique(of_inside))]])
 
 
 def _sum(counts: Array, groups: Array) -> Array:

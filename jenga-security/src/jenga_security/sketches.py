@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from jenga_core.contracts import Kind
+
 from . import cells as read
 from .shifts import Shift, of_counts, of_ordered
 
@@ -36,7 +38,11 @@ class Sketch(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NumberSketch:
-    """Bins: no number (missing, infinite, text), then (-inf, e0], (e0, e1], ..., (e_last, inf), by quantiles."""
+    """Bins: no number (missing, infinite, text), (-inf, e0), [e0, e0], (e0, e1], ..., (e_last, inf).
+
+    The edges are quantiles of the reference, e0 and e_last its smallest and largest number: what lies outside has bins of
+    its own, in which the reference has no row.
+    """
 
     edges: Array
     counts: Array
@@ -81,12 +87,15 @@ class NameSketch:
         return {"names": list(self.names), "counts": self.counts.tolist()}
 
 
-def sketch_of(cells: pd.Series) -> Sketch | None:
-    """Of numbers where there are any, else of names; None for cells that are neither, such as lists, identifiers and texts."""
-    if cells.dtype == object and not cells.dropna().map(_plain).all():
+def sketch_of(cells: pd.Series, kind: Kind | None = None) -> Sketch | None:
+    """As the model reads them (`Processor.read_as`); None says nothing, and a text among the cells makes all of them names.
+
+    No sketch: of times, which move on by themselves, and of cells that are neither numbers nor names that come again, such as
+    lists, identifiers and texts.
+    """
+    if kind == "times" or (cells.dtype == object and not cells.dropna().map(_plain).all()):
         return None
-    marks = read.numbers(cells)[1]
-    if (marks == read.NUMBER).any() or not (marks == read.TEXT).any():
+    if kind == "numbers" or (kind is None and not (read.numbers(cells)[1] == read.TEXT).any()):
         return NumberSketch.of(cells)
     distinct = len({name for name in read.names(cells)[1] if name is not None})
     return None if distinct > NAMES and distinct > len(cells) / 2 else NameSketch.of(cells)
@@ -97,12 +106,18 @@ def read_sketch(state: Mapping[str, Any]) -> Sketch:
     counts = np.array(state["counts"], dtype=np.int64)
     if "names" in state:
         return NameSketch(tuple(state["names"]), counts)
-    return NumberSketch(np.array(state["edges"], dtype=np.float64), counts)
+    edges = np.array(state["edges"], dtype=np.float64)
+    if len(counts) == len(edges) + 2:  # as written before there was a bin below the smallest number: no row is in it
+        counts = np.insert(counts, 1, 0)
+    return NumberSketch(edges, counts)
 
 
 def _into(edges: Array, values: Array) -> Array:
     known = values[~np.isnan(values)]
-    bins = np.bincount(np.searchsorted(edges, known, side="left"), minlength=len(edges) + 1)
+    places = np.searchsorted(edges, known, side="left") + 1
+    if len(edges):
+        places[known < edges[0]] = 0
+    bins = np.bincount(places, minlength=len(edges) + 2)
     return np.concatenate([[len(values) - len(known)], bins]).astype(np.int64)
 
 

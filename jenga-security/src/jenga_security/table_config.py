@@ -48,8 +48,8 @@ class TableConfig(ComponentConfig):
     )
     dates: list[str] = Field(
         default_factory=list,
-        description="columns of times (ISO 8601, or seconds since 1970) that are read as hour, weekday and elapsed time; "
-        "other columns of times are left out",
+        description="columns of times (ISO 8601, YYYYMMDD, or seconds since 1970) that are read as hour, weekday and elapsed "
+        "time; other columns of times are left out",
     )
     timezone: str = Field(
         default="UTC",

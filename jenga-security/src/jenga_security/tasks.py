@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from jenga_core.api import hookimpl
 from jenga_core.builtin.absent import note_absent
+from jenga_core.builtin.alone import caution_alone
 from jenga_core.builtin.baselines import binary_baselines
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from jenga_core.errors import DataError
@@ -108,6 +109,7 @@ class AnomalyTask(Task):
         table = run.data.tables[self.config.data]
         y = np.asarray(table.targets[name].columns["y"])[table.labelled(name, "validation")]
         note_absent(run, name, self._fitted.words)
+        caution_alone(run, name)
         self.alerts = counted(self.alerts, run, self.config.data)
         self.alerts.require(y)
         self.drift = trained_on(run, name, self.config.data)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from jenga_core.clock import seconds
-from jenga_core.contracts import Classical, Encoded, Processor, Purpose, Reference
+from jenga_core.contracts import Classical, Encoded, Kind, Processor, Purpose, Reference
 from jenga_core.errors import DataError
 
 from . import cells as read
@@ -42,6 +42,9 @@ class WindowProcessor(Processor):
         self.config = config
         self.table = TableProcessor(config)
 
+    def confirmed(self, columns: Sequence[str]) -> None:
+        self.table.confirmed(columns)
+
     def fit(self, cells: pd.DataFrame) -> None:
         self.table.fit(self._features(cells))
 
@@ -56,6 +59,9 @@ class WindowProcessor(Processor):
 
     def facts(self) -> Mapping[str, Any]:
         return {**self.table.facts(), "length": self.config.length}
+
+    def read_as(self) -> Mapping[str, Kind]:
+        return self.table.read_as()
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         encoded = self.table.encode(self._features(cells))
@@ -137,7 +143,9 @@ class WindowProcessor(Processor):
         size = (earlier[rows] + 1)[:, None]
         mean = total / size
         deviation = np.sqrt(np.maximum(squares / size - mean**2, 0))
-        return Classical(np.concatenate([own.matrix, mean, deviation], axis=1), own.categorical)
+        matrix = np.concatenate([own.matrix, mean, deviation], axis=1)
+        names = (*own.names, *[""] * (matrix.shape[1] - len(own.names)))  # the others are of several rows
+        return Classical(matrix, own.categorical, names=names)
 
     def _features(self, cells: pd.DataFrame) -> pd.DataFrame:
         """The cells without group and time. DataError where one of the two is not there."""

@@ -15,6 +15,7 @@ from ..api import hookimpl
 from ..contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from ..errors import DataError, nearest
 from .absent import note_absent
+from .alone import caution_alone
 from .baselines import classification_baselines, regression_baselines
 from .labels import NO_LABEL, UNKNOWN, LabelMap, more
 from .metrics import ClassificationMetrics, RegressionMetrics
@@ -123,7 +124,9 @@ class ClassificationTask(Task):
 
     @hookimpl
     def on_fit_start(self, run: Any) -> None:
-        note_absent(run, next(name for name, task in run.data.parts.tasks.items() if task is self), self.map.names)
+        name = next(name for name, task in run.data.parts.tasks.items() if task is self)
+        note_absent(run, name, self.map.names)
+        caution_alone(run, name)
 
     def metrics(self) -> Metrics:
         return ClassificationMetrics(self.map.names, self.positive)
@@ -133,7 +136,7 @@ class ClassificationTask(Task):
 
 
 class RegressionTask(Task):
-    """One number. Target `y` float64 in its own unit, as is the output `value` [B]; the network sees standard deviations.
+    """One number. Target `y` and output `value` [B] float64, in the target's own unit; the network sees standard deviations.
 
     A null is "no label": left out and counted. Text that is not a number, and infinity, are `DataError`s that name the rows.
     """
@@ -185,8 +188,11 @@ class RegressionTask(Task):
         return (functional.mse_loss if self.config.loss == "mse" else functional.l1_loss)(value, y, reduction="sum")
 
     def predict(self, model: Any, batch: Batch, name: str) -> Mapping[str, Tensor]:
-        standardised = super().predict(model, batch, name)["value"]
-        return {"value": standardised.float().squeeze(-1) * self.scale + self.mean}
+        """float64: float32 has 24 bits, in which a target of 1e9 and a bit more is 1e9."""
+        standardised = super().predict(model, batch, name)["value"].float().squeeze(-1)
+        if standardised.device.type == "mps":  # which has no float64
+            standardised = standardised.cpu()
+        return {"value": standardised.double() * self.scale + self.mean}
 
     def decode(self, output: Columns, rows: Array, inputs: Mapping[str, Encoded]) -> pd.DataFrame:
         """One column, `value`, in the target's unit."""

@@ -13,6 +13,7 @@ from ..data import Data
 from ..errors import UserError
 from ..model import Model
 from ..sampling import parts
+from ..scoring import widened
 from .contributions import GRADIENTS, OCCLUSION, Contributions, whole
 from .gradients import attribute
 from .occlusion import occlude
@@ -83,7 +84,7 @@ class Explained:
 
     def _output(self, task: str, batch: Batch) -> Tensor:
         component = self.data.parts.tasks[task]
-        return component.predict(self.model, batch, task)[str(component.explains)].float()
+        return widened(component.predict(self.model, batch, task)[str(component.explains)])
 
     def _known(self, given: Mapping[str, Reference | None]) -> dict[str, Reference]:
         found = {name: reference for name, reference in given.items() if reference is not None}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from ..alerts import AlertRule, Wanted
 
+CHANGED = "The threshold was changed"  # how the caution of a judgement by an earlier threshold begins
+
 
 def calibrate(
     model: Model,
@@ -79,18 +81,19 @@ def _judged_anew(folder: Path, name: str, rule: AlertRule) -> list[str]:
     own = next((j for j in before if j.task == name), None)
     if own is None:
         return []
+    lasting = own.caution.partition(CHANGED)[0].strip()  # without what an earlier change said
     try:
         predictor = inference.load(folder)
         found = predictor.evaluate(split=own.split, table=predictor.config.tasks[name].data)
         (new,) = with_baselines([j for j in found if j.task == name], folder)
         drawn = {figure.title for figure in new.figures}
-        new = replace(new, figures=(*new.figures, *(f for f in own.figures if f.title not in drawn)))
+        figures = (*new.figures, *(f for f in own.figures if f.title not in drawn))
+        new = replace(new, figures=figures, caution=lasting)
         lines = [f"  judged anew on {new.rows:,} rows of the {new.split} split: metrics.json, README.md, report.html"]
     except UserError as error:
-        changed = f"The threshold was changed after these rows were judged and is now {rule.threshold:.6g}."
-        new = replace(
-            own, caution=f"{changed} Metrics and figures here that depend on one belong to an earlier threshold."
-        )
+        changed = f"{CHANGED} after these rows were judged and is now {rule.threshold:.6g}."
+        earlier = f"{changed} Metrics and figures here that depend on one belong to an earlier threshold."
+        new = replace(own, caution=f"{lasting} {earlier}".strip())
         lines = [
             f"  not judged anew: {error.what}",
             f"  the report says so at the task; on rows of your own: jenga evaluate {folder} DATA",

@@ -40,6 +40,7 @@ class _File:
     canonical: list[str] = field(default_factory=list)
     seen: dict[str, Seen] = field(default_factory=dict)
     complete: set[str] = field(default_factory=lambda: set(WHOLE))
+    filled: set[str] = field(default_factory=set)  # canonical columns that have a value in some row
     rows: int = 0
 
 
@@ -116,9 +117,20 @@ class FlowSource(Source):
         found, check, parser = _File(), self._check(path), self.parser(shown(path))
         for rows in self._rows(path, parser):
             self._look(rows, self._canonical(rows, check), check, found, columns)
-        self._notes = [*parser.notes(), *_missing(check)]
+        self._notes = [*parser.notes(), *self._absent(found), *_missing(check)]
         self._some(found, parser, check)
         return found
+
+    def _absent(self, found: _File) -> list[str]:
+        """That no column of the log fills a canonical one, as another version or a custom format may lack or rename it."""
+        lacking = [
+            f"{name} ({', '.join(each.names)})"
+            for name, each in self.fields().items()
+            if name in found.canonical
+            and name not in {*found.filled, "icmp_type", "icmp_code"}  # a log without ICMP flows has neither
+            and not any(n in found.names for n in each.names)
+        ]
+        return [f"the log has no column for {', '.join(lacking)}: missing in every row"] if lacking else []
 
     def _some(self, found: _File, parser: Parser, check: Check) -> str:
         """The name of a file that has rows."""
@@ -137,6 +149,7 @@ class FlowSource(Source):
         if {"src_ip", "ts_start"} <= values.keys():
             lacking = values["src_ip"].null_count or np.isnan(values["ts_start"]).any()
             found.complete -= {"request_count"} if lacking else set()
+        found.filled |= {name for name in values.keys() - found.filled if _any_value(values[name])}
         for name, cells in rows.cells.items():
             before = found.seen.get(name)
             if columns is not None and name not in columns:
@@ -330,6 +343,10 @@ def _layer(values: dict[str, Any], way: str, layer: ByteLayer, check: Check) -> 
 def _texts(cells: pa.Array) -> list[str | None]:
     found: list[str | None] = cells.to_pylist()
     return found
+
+
+def _any_value(cells: Any) -> bool:
+    return cells.null_count < len(cells) if isinstance(cells, pa.Array) else not np.isnan(cells).all()
 
 
 def _missing(check: Check) -> list[str]:

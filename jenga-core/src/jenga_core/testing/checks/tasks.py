@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from jenga_core.api import TaskSpec
-from jenga_core.contracts import Array, Columns, Task, take
+from jenga_core.contracts import Array, Batch, Columns, Task, take
 from jenga_core.data import Data
 from jenga_core.model import Model
 from jenga_core.scoring import Place, score
@@ -90,6 +90,24 @@ class TaskChecks(Samples):
         assert len(lines) == len(rows)
         assert len(lines.columns), "decode gave no column"
 
+    def test_task_predicts_without_its_labels(self, task: str, tmp_path: Path) -> None:
+        """The same outputs with the targets in the batch, without them, and after the labels were encoded as missing."""
+        rig = self.task_rig(task, tmp_path)
+        _, frame = self.task_inputs(task, tmp_path)
+        component, options = rig.parts.tasks[TASK], rig.config.tasks[TASK]
+        rows = np.arange(COMPLETE)
+
+        def predicted(batch: Batch) -> dict[str, torch.Tensor]:
+            with torch.no_grad():
+                return dict(component.predict(rig.model, batch, TASK))
+
+        blind = predicted(rig.batch(rows, "predict"))
+        _assert_same_outputs(predicted(rig.batch(rows)), blind, "the targets in the batch are read")
+        cells = frame[options.columns()].astype(object)
+        cells[options.label_columns()] = None
+        component.encode(cells, rig.data.tables[TABLE].inputs)
+        _assert_same_outputs(predicted(rig.batch(rows, "predict")), blind, "labels that were encoded are read")
+
     def test_task_metrics_are_those_it_names(self, task: str, tmp_path: Path) -> None:
         rig = self.task_rig(task, tmp_path)
         metrics = rig.parts.tasks[TASK].metrics()
@@ -121,6 +139,14 @@ class TaskChecks(Samples):
         """What `Metrics.compute` gets for the first eight rows, the outputs made without looking at labels."""
         output, rows = outputs(model, data, 3)
         return output, take(data.tables[TABLE].targets[TASK].columns, rows)
+
+
+def _assert_same_outputs(found: dict[str, torch.Tensor], blind: dict[str, torch.Tensor], what: str) -> None:
+    assert found.keys() == blind.keys(), f"predict: {what}"
+    for name, tensor in blind.items():
+        torch.testing.assert_close(
+            found[name], tensor, atol=1e-5, rtol=1e-4, equal_nan=True, msg=lambda m: f"predict: {what}: {m}"
+        )
 
 
 def outputs(model: Model, data: Data, batch_size: int) -> tuple[Columns, Array]:
