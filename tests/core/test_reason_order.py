@@ -37,7 +37,7 @@ def of(method, columns, output=1.0):
     each.columns.update({name: np.array([value]) for name, value in columns.items()})
     each.output[:], each.size[:] = output, sum(map(abs, columns.values()))
     return [
-        reason["feature"] for reason in listed(each, np.array([0]), pd.DataFrame(dict.fromkeys(columns, [1])), 9)[0]
+        reason["feature"] for reason in listed(each, np.array([0]), pd.DataFrame({name: [1] for name in columns}), 9)[0]
     ]
 
 

@@ -36,7 +36,8 @@ class Explained:
     def contributions(self, task: str, rows: Array) -> Contributions:
         """To the output that `Task.explains` names, at table rows `rows` (each has an input).
 
-        The network computes in single precision whatever the run's was; what it gives is added up in double precision. UserError where nothing can be explained.
+        The network computes in single precision whatever the run's was; what it gives is added up in double precision.
+        UserError where nothing can be explained.
         """
         component = self.data.parts.tasks[task]
         if component.explains is None:
