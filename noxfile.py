@@ -202,6 +202,13 @@ def processors(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Faults made by hand: each fails the test that was written for it. Words choose some by their names."""
+    install(session, *PACKAGES, *EXTRAS, *TESTING)
+    session.run("python", "benchmarks/faults.py", *session.posargs, env=quiet(session))
+
+
+@nox.session
 def scaffold(session: nox.Session) -> None:
     """What `jenga plugins new` writes installs into a clean environment, conforms, and trains one epoch."""
     install(session, "jenga-core", *TESTING)
