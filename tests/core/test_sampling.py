@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from jenga_core import sampling as planning
 from jenga_core.config import (
     ProportionalSampling,
     RoundRobinSampling,
@@ -172,6 +173,21 @@ def test_tables_without_rows_are_never_drawn() -> None:
 
 
 # ------------------------------------------------------------------ length buckets
+
+
+@pytest.mark.timeout(20)
+def test_a_pass_without_a_batch_ends_and_is_not_repeated_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "_bucketed", lambda *_: [])
+    with pytest.raises(ValueError, match="a pass over 9 rows has no batch"):
+        made({"a": 9}, TemperatureSampling(temperature=2.0), lengths={"a": np.ones(40, dtype=np.int64)})
+
+
+@pytest.mark.parametrize("sampling", ALL, ids=lambda s: s.kind)
+@pytest.mark.timeout(20)
+def test_a_table_without_rows_has_no_length_buckets_to_wait_for(sampling: Any) -> None:
+    lengths = {name: np.ones(40, dtype=np.int64) for name in "ab"}
+    assert {name for name, _ in made({"a": 0, "b": 9}, sampling, lengths=lengths)} == {"b"}
+    assert made({"a": 0}, sampling, lengths=lengths) == []
 
 
 def test_buckets_put_similar_lengths_together_and_stay_random() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import jenga_core
 import toys
-from jenga_core import opening
+from jenga_core import opening, training
 from jenga_core.api import hookimpl
 from jenga_core.config import ScheduleConfig, TrainConfig
 from jenga_core.errors import TrainingError, UserError
@@ -173,6 +174,31 @@ def test_fp16_on_a_cpu_is_refused_and_not_taken_for_fp32(tmp_path: Path) -> None
     with pytest.raises(UserError, match="fp16 needs an accelerator"):
         trained(tmp_path / "run", precision="fp16", device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("clip_norm", [0.05, 100.0])
+def test_clipping_and_hooks_see_gradients_that_fp16_has_unscaled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip_norm: float
+) -> None:
+    """A loss scaled by a power of two, as fp16 scales it, on a CPU: gradients and weights are those of the plain run."""
+
+    def scaled(run: Run, prepare: Any) -> Any:
+        run.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+        wrapped = prepare(run)
+        run.accelerator.native_amp, run.accelerator.state._mixed_precision = True, "fp16"
+        return wrapped
+
+    config = toys.numbers_config(epochs=1, clip_norm=clip_norm)
+    config["hooks"] = [{"kind": "core/gradient-statistics", "every": 1}]
+    plain = trained(tmp_path / "plain", config)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "prepare", partial(scaled, prepare=training.prepare))
+        half = trained(tmp_path / "half", config)
+    assert half.accelerator.scaler.get_scale() == 2.0**16  # no step was skipped
+    assert same_weights(plain, half)
+    assert [line["backbones/net"] for line in lines(half, "gradients")] == [
+        line["backbones/net"] for line in lines(plain, "gradients")
+    ]
 
 
 def test_fp32_is_not_tf32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

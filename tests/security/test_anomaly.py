@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from jenga_core.contracts import Batch, Features, HeadContext, View
 from jenga_core.errors import DataError
+from jenga_security.alerts import AlertRule
 from jenga_security.config import AnomalyConfig
 from jenga_security.tasks import AnomalyTask
 from jenga_security.thresholds import best_f1, conformal
@@ -169,6 +170,17 @@ def test_best_f1():
     assert (scores >= threshold).tolist() == [False, True, True, True]
     with pytest.raises(DataError, match="one class only"):
         best_f1(scores, np.zeros(4))
+
+
+def test_a_row_stays_on_its_side_of_best_f1_when_its_score_changes_in_the_last_digit():
+    scores = np.random.default_rng(0).random(200).astype(np.float32)
+    y = np.arange(200) % 3 == 0
+    threshold = best_f1(scores, y)
+    for way in (0, 1):
+        assert ((np.nextafter(scores, np.float32(way)) >= threshold) == (scores >= threshold)).all()
+    assert AlertRule.of("best_f1").calibrated(scores, y).threshold == threshold
+    neighbours = np.array([0.5, np.nextafter(np.float32(0.5), np.float32(1))], dtype=np.float32)
+    assert best_f1(neighbours, np.array([0, 1])) == neighbours[1]  # nothing lies between
 
 
 def test_the_threshold_is_set_on_validation_rows_and_kept():

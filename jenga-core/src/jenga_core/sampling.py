@@ -52,7 +52,10 @@ def _batches(rows: Array, lengths: Array | None, batch: int, seeds: list[int]) -
         rng = np.random.default_rng([*seeds, turn])
         shuffled = rows[rng.permutation(len(rows))]
         cut = [shuffled[i : i + batch] for i in range(0, len(shuffled), batch)]
-        yield from cut if lengths is None else _bucketed(shuffled, lengths, batch, rng)
+        cut = cut if lengths is None else _bucketed(shuffled, lengths, batch, rng)
+        if not cut:
+            raise ValueError(f"a pass over {len(rows):,} rows has no batch: the next one would have none either")
+        yield from cut
         turn += 1
 
 

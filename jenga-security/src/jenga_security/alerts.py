@@ -17,6 +17,7 @@ from .thresholds import (
     Interval,
     above,
     best_f1,
+    between,
     clopper_pearson,
     conformal,
     exceedance,
@@ -113,11 +114,12 @@ class AlertRule:
         return replace(rule, threshold=float(wanted))  # type: ignore[arg-type]
 
     def _best_f1(self) -> float:
-        """As `thresholds.best_f1`: the best one is the score of an attack; ties go to the higher."""
+        """As `thresholds.best_f1`."""
         require_both(np.repeat([0, 1], [self.normal.rows, self.attacks.rows]))
         hits = self.attacks.at_least(self.attacks.scores)
         f1 = 2 * hits / (self.attacks.rows + hits + self.normal.at_least(self.attacks.scores))
-        return float(self.attacks.scores[np.flatnonzero(f1 == f1.max())[-1]])
+        best = float(self.attacks.scores[np.flatnonzero(f1 == f1.max())[-1]])
+        return between(np.concatenate([self.normal.scores, self.attacks.scores]), best)
 
     # ---------------------------------------------------------------- what it promises
 

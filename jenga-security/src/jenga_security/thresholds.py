@@ -49,14 +49,23 @@ def require_both(y: Array) -> None:
 
 
 def best_f1(scores: Array, y: Array) -> float:
-    """The score that gives the highest F1; ties go to the higher threshold, which alerts less."""
+    """The threshold that gives the highest F1, `between` the score of an attack and the next lower one; of equally good ones
+    the highest, which alerts least."""
     require_both(y)
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, thresholds = precision_recall_curve(y, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    best = np.flatnonzero(f1[:-1] == f1[:-1].max())[-1]
-    return float(thresholds[best])
+    best = float(thresholds[np.flatnonzero(f1[:-1] == f1[:-1].max())[-1]])
+    return between(scores, best)
+
+
+def between(scores: Array, score: float) -> float:
+    """Half-way from `score` to the next lower of `scores`, or to zero: the same row must stay on its side of the threshold when
+    it is computed in another batch, where its score may differ in the last digit."""
+    lower = scores[scores < score].max(initial=0.0)
+    middle = float(np.float32((float(lower) + score) / 2))
+    return middle if middle > lower else score  # no number lies between two neighbours
 
 
 def above(score: float) -> float:

@@ -12,6 +12,9 @@ from .gradients import Attributions
 from .occlusion import Occluded
 
 EXACT = 0.01  # of the sum of a row's absolute contributions: what the contributions may lack
+NOISE = 64 * float(
+    np.finfo(np.float32).eps
+)  # of what is computed: how far it may depend on the batch and the processor
 
 Span = tuple[str, int, int]  # column, start, end in characters
 
@@ -91,6 +94,18 @@ class Contributions:
         found: Array = (np.abs(self.error) > least) & self.method.adds_up
         return found
 
+    @property
+    def noise(self) -> Array:
+        """float64 [N]: below it a contribution says nothing. Networks compute in single precision, in which a sum depends on
+        the order of its terms, and that on the batch, the number of threads and the processor. A difference of two outputs
+        inherits the rounding of both; an integral only that of what it adds up.
+        """
+        largest = self.size
+        if not self.method.adds_up:
+            largest = np.maximum(largest, np.maximum(np.abs(self.output), np.abs(self.reference)))
+        found: Array = NOISE * largest
+        return found
+
     def put(self, rows: Array, other: Contributions, of: Array) -> None:
         """Rows `of` of `other` in place of `rows`."""
         for mine, theirs in ((self.output, other.output), (self.reference, other.reference), (self.error, other.error),
@@ -125,6 +140,18 @@ class Contributions:
         for at, t, (column, start, end) in zip(row[inside], token[inside], places[inside].tolist(), strict=True):
             spans, key = self.spans[here[at]], (columns[column], start, end)
             spans[key] = spans.get(key, 0.0) + float(part[at, t])
+
+
+def ranked(values: Array, noise: float) -> Array:
+    """int64 [K]: positions of those of `values` whose size is above `noise`, the largest size first.
+
+    Sizes that differ by no more than `noise` from the next are equal, and equals stay in the order in which they are given.
+    """
+    sizes = np.abs(np.asarray(values, dtype=np.float64))
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] > noise]
+    rank = np.cumsum(-np.diff(sizes[order], prepend=sizes[order][:1]) > noise)
+    return order[np.lexsort((order, rank))]
 
 
 def whole(name: str, columns: Sequence[str]) -> str:

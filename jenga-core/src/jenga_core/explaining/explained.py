@@ -13,7 +13,6 @@ from ..data import Data
 from ..errors import UserError
 from ..model import Model
 from ..sampling import parts
-from ..scoring import widened
 from .contributions import GRADIENTS, OCCLUSION, Contributions, whole
 from .gradients import attribute
 from .occlusion import occlude
@@ -37,7 +36,8 @@ class Explained:
     def contributions(self, task: str, rows: Array) -> Contributions:
         """To the output that `Task.explains` names, at table rows `rows` (each has an input).
 
-        Computed in single precision whatever the run's was. UserError where nothing can be explained.
+        The network computes in single precision whatever the run's was; what it gives is added up in double precision.
+        UserError where nothing can be explained.
         """
         component = self.data.parts.tasks[task]
         if component.explains is None:
@@ -84,7 +84,7 @@ class Explained:
 
     def _output(self, task: str, batch: Batch) -> Tensor:
         component = self.data.parts.tasks[task]
-        return widened(component.predict(self.model, batch, task)[str(component.explains)])
+        return component.predict(self.model, batch, task)[str(component.explains)].double()
 
     def _known(self, given: Mapping[str, Reference | None]) -> dict[str, Reference]:
         found = {name: reference for name, reference in given.items() if reference is not None}

@@ -13,7 +13,7 @@ from ..figures import Figure, Ranked, short
 from ..passages import Passage, Piece, stretch
 from .contributions import Contributions
 from .importance import REPEATS, Worth
-from .reasons import of_columns, text_of
+from .reasons import largest, of_columns, text_of
 
 SHOWN = 8  # contributions of an example; the others are one bar
 LONG = 1_200  # characters of a text that are shown
@@ -80,7 +80,7 @@ def _passage(
 def _largest(found: Contributions, at: int, row: int, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Of whole cells, the largest contribution first."""
     every = of_columns(found, at, {name: frame[name].array for name in frame.columns}, row)
-    return sorted(every, key=lambda reason: -abs(reason["contribution"]))[:SHOWN]
+    return largest(every, float(found.noise[at]))[:SHOWN]
 
 
 def _pieces(text: str, words: list[tuple[int, int, float]]) -> list[Piece]:

@@ -27,6 +27,7 @@ STRETCHES = 20  # of neighbours, evenly over the split: a window finds most of i
 SCORED = 400_000  # rows over all columns and repeats, at most
 COLUMNS = 64  # at most: those with the largest contributions
 REPEATS = 5
+DIGITS = 9  # decimals of a metric by which columns are ranked; those that are equal in them stay in their order
 STUDENT = 2.776  # 97.5 % quantile of Student's t with REPEATS - 1 degrees of freedom
 
 
@@ -140,4 +141,4 @@ def _worth(metric: str, base: float, rows: int, drops: Mapping[str, Sequence[flo
         if len(values) > 1:
             half = STUDENT * float(np.std(values, ddof=1)) / math.sqrt(len(values))
         found[name] = (mean, mean - half, mean + half)
-    return Worth(metric, base, rows, dict(sorted(found.items(), key=lambda item: -item[1][0])))
+    return Worth(metric, base, rows, dict(sorted(found.items(), key=lambda item: -round(item[1][0], DIGITS))))

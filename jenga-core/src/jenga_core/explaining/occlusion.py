@@ -23,7 +23,8 @@ Output = Callable[[Batch], Tensor]  # [B], or [B, C]
 
 @dataclass(frozen=True, slots=True)
 class Occluded:
-    """`output` and `typical` [B]: at the rows, and with every column replaced. `falls` column -> [B], on the host."""
+    """`output` and `typical` [B]: at the rows, and with every column replaced. `falls` column -> [B], on the host; exactly zero
+    where the cell is its column's usual value, whatever the rounding of a pass."""
 
     output: Array
     typical: Array
@@ -38,10 +39,12 @@ def occlude(output: Output, batch: Batch, usual: Mapping[str, Reference], whole:
     """
     cells = _Cells.of(output, batch, usual, whole)
     columns, rows = len(cells.names), len(batch)
-    here, typical = cells.outputs(np.stack([np.zeros((rows, columns), bool), np.ones((rows, columns), bool)]))
     groups = np.array_split(np.arange(columns), min(columns, MOST))
     member = np.stack([np.isin(np.arange(columns), group) for group in groups])
-    of_groups = here - cells.outputs(np.repeat(member[:, None], rows, axis=1))  # [G, B]
+    ends = np.stack([np.zeros((rows, columns), bool), np.ones((rows, columns), bool)])
+    replaced = np.repeat(member[:, None], rows, axis=1)
+    here, typical, *others = cells.outputs(np.concatenate([ends, replaced]))
+    of_groups = np.where(cells.changed(replaced), here - np.stack(others), 0.0)  # [G, B]
     falls = of_groups if columns <= MOST else _within(cells, here, of_groups, groups)
     return Occluded(here, typical, dict(zip(cells.names, falls, strict=True)))
 
@@ -57,8 +60,9 @@ def _within(cells: _Cells, here: Array, of_groups: Array, groups: Sequence[Array
     k, row = np.nonzero(chosen >= 0)
     replaced = np.zeros((len(chosen), rows, len(cells.names)), dtype=bool)
     replaced[k, row, chosen[k, row]] = True
+    of_each = np.where(cells.changed(replaced), here - cells.outputs(replaced), 0.0)
     falls = np.zeros((len(cells.names), rows))
-    falls[chosen[k, row], row] = (here - cells.outputs(replaced))[k, row]
+    falls[chosen[k, row], row] = of_each[k, row]
     return falls
 
 
@@ -85,6 +89,18 @@ class _Cells:
         with torch.no_grad():
             found = output(batch)
         return cls(output, batch, usual, list(names), entries, found.argmax(dim=1) if found.ndim == 2 else None)
+
+    def changed(self, replaced: Array) -> Array:
+        """bool [K, B] for bool [K, B, columns]: rows of which another cell than the usual one is replaced."""
+        found = np.zeros((len(self.batch), len(self.names)), dtype=bool)
+        for (name, key), columns in self.entries.items():
+            tensor, usual = self.batch.inputs[name].data[key], self.usual[name].data[key]
+            unlike = (tensor != usual.to(tensor.device)).cpu().numpy()
+            rows = self.batch.inputs[name].rows.cpu().numpy()
+            for at, column in enumerate(columns):  # [n, ...] of this column's entries
+                of_column = unlike[..., at] if len(columns) == unlike.shape[-1] else unlike
+                found[rows, column] |= of_column.reshape(len(rows), -1).any(axis=1)
+        return (replaced & found).any(axis=2)
 
     def outputs(self, replaced: Array) -> Array:
         """float64 [K, B] for bool [K, B, columns]: which cells are replaced."""

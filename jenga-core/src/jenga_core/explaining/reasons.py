@@ -14,7 +14,7 @@ import pandas as pd
 from ..contracts import Array
 from ..data import Data
 from ..errors import UserError
-from .contributions import Contributions
+from .contributions import Contributions, ranked
 from .explained import Explained
 
 COLUMN = "reasons"
@@ -55,18 +55,29 @@ def reasons(of: Explained, rows: Array, frame: pd.DataFrame, *, count: int) -> t
 
 
 def listed(each: Contributions, rows: Array, frame: pd.DataFrame, count: int) -> list[list[dict[str, Any]]]:
-    """The `count` largest contributions of each row, largest first; those that are exactly zero are no reasons."""
+    """The `count` largest contributions of each row, largest first; see `largest`."""
     cells = {name: frame[name].array for name in frame.columns}
-    found = []
-    for at, row in enumerate(rows):
-        of_spans = [_span(*span, value, cells, row) for span, value in each.spans[at].items() if value]
-        found.append(sorted(of_columns(each, at, cells, row) + of_spans, key=lambda r: -abs(r["contribution"]))[:count])
-    return found
+    return [_of_row(each, at, cells, row, count) for at, row in enumerate(rows)]
+
+
+def _of_row(each: Contributions, at: int, cells: Mapping[str, Any], row: int, count: int) -> list[dict[str, Any]]:
+    of_spans = [_span(*span, value, cells, row) for span, value in each.spans[at].items()]
+    return largest([*of_columns(each, at, cells, row), *of_spans], float(each.noise[at]))[:count]
 
 
 def of_columns(each: Contributions, at: int, cells: Mapping[str, Any], row: int) -> list[dict[str, Any]]:
     """Row `at` of the contributions, table row `row`: all that belong to whole cells."""
-    return [_reason(name, values[at], cells, row) for name, values in each.columns.items() if values[at]]
+    return [_reason(name, values[at], cells, row) for name, values in each.columns.items()]
+
+
+def largest(every: list[dict[str, Any]], noise: float) -> list[dict[str, Any]]:
+    """Reasons by the size of their contributions, without those up to `noise`, which are none.
+
+    So that a row has the same reasons alone and in a batch, on this processor and on another one: contributions that noise
+    could put in either order are in that of their columns' names, and within a text in that of its words.
+    """
+    every = sorted(every, key=lambda reason: (reason["feature"], reason.get("start", -1)))
+    return [every[at] for at in ranked(np.array([reason["contribution"] for reason in every]), noise)]
 
 
 def _reason(name: str, value: float, cells: Mapping[str, Any], row: int) -> dict[str, Any]:

@@ -1,0 +1,173 @@
+"""Faults made by hand, one after the other, each in front of the test that must see it.
+
+    python benchmarks/faults.py [word ...]
+
+With words: only the faults whose name holds one of them. Nothing is changed in this checkout: the sources and the tests are
+copied to a temporary folder, which comes first on the path of every process. Ends with 1 if a test passes with its fault, if a
+test fails without it, or if the text that a fault replaces is not there exactly once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ["jenga-core", "jenga-security", "jenga-text"]
+LIMIT = 900  # seconds for the tests of one fault
+PASSED, FAILED = 0, 1  # pytest's exit codes; all others say that no test was judged
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`old`, which stands once in `file`, becomes `new`; `test` is a test's address for pytest."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+CORE = "jenga-core/src/jenga_core/"
+SECURITY = "jenga-security/src/jenga_security/"
+TEXT = "jenga-text/src/jenga_text/"
+
+FAULTS = [
+    Fault(
+        "gradients are clipped before fp16 unscales them",
+        CORE + "training.py",
+        "run.accelerator.clip_grad_norm_(_trained(run), largest)",
+        "nn.utils.clip_grad_norm_(_trained(run), largest)",
+        "tests/core/test_train_keys.py::test_clipping_and_hooks_see_gradients_that_fp16_has_unscaled",
+    ),
+    Fault(
+        "model.eval() is missing in scoring",
+        CORE + "scoring.py",
+        "    model.eval()\n    tasks =",
+        "    tasks =",
+        "tests/core/test_evaluation_mode.py::test_scoring_switches_dropout_off",
+    ),
+    Fault(
+        "model.eval() is missing in explaining",
+        CORE + "explaining/explained.py",
+        "        self.model.eval()\n",
+        "",
+        "tests/core/test_evaluation_mode.py::test_explaining_switches_dropout_off",
+    ),
+    Fault(
+        "a loaded model is in training mode",
+        CORE + "inference.py",
+        "model.to(target).eval()",
+        "model.to(target)",
+        "tests/core/test_evaluation_mode.py::test_a_loaded_model_is_in_evaluation_mode",
+    ),
+    Fault(
+        "training goes on without dropout after an evaluation",
+        CORE + "training.py",
+        "    run.hook.on_evaluate(run=run, metrics=run.metrics)\n    run.model.train()\n",
+        "    run.hook.on_evaluate(run=run, metrics=run.metrics)\n",
+        "tests/core/test_evaluation_mode.py::test_training_goes_on_in_training_mode_after_an_evaluation",
+    ),
+    Fault(
+        "an empty length bucket is asked for ever",
+        CORE + "sampling.py",
+        "        if not cut:\n",
+        "        if False:\n",
+        "tests/core/test_sampling.py::test_a_pass_without_a_batch_ends_and_is_not_repeated_for_ever",
+    ),
+    Fault(
+        "the first length bucket is left out",
+        CORE + "sampling.py",
+        "for start in range(0, len(shuffled), BUCKET * batch)",
+        "for start in range(BUCKET * batch, len(shuffled), BUCKET * batch)",
+        "tests/core/test_sampling.py::test_every_row_comes_exactly_once",
+    ),
+    Fault(
+        "a usual cell gets the rounding of its pass as a reason",
+        CORE + "explaining/occlusion.py",
+        "of_groups = np.where(cells.changed(replaced), here - np.stack(others), 0.0)",
+        "of_groups = here - np.stack(others)",
+        "tests/core/test_reason_order.py::test_a_usual_cell_contributes_exactly_nothing_whatever_a_pass_rounds_to",
+    ),
+    Fault(
+        "noise is a reason",
+        CORE + "explaining/contributions.py",
+        "order[sizes[order] > noise]",
+        "order[sizes[order] > 0]",
+        "tests/core/test_reason_order.py::test_what_is_noise_is_no_reason",
+    ),
+    Fault(
+        "rounding decides which reason comes first",
+        CORE + "explaining/contributions.py",
+        "return order[np.lexsort((order, rank))]",
+        "return order",
+        "tests/core/test_reason_order.py::test_equals_are_listed_by_their_names",
+    ),
+    Fault(
+        "the best threshold for F1 is a row's own score",
+        SECURITY + "thresholds.py",
+        "return middle if middle > lower else score",
+        "return score",
+        "tests/security/test_anomaly.py::test_a_row_stays_on_its_side_of_best_f1_when_its_score_changes_in_the_last_digit",
+    ),
+]
+
+
+def main(words: list[str]) -> int:
+    chosen = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "jenga"
+        copied(copy)
+        answers, tests = {}, list(dict.fromkeys(fault.test for fault in chosen))
+        sound = passes(copy, *tests) == PASSED
+        for fault in chosen:
+            passed = sound or passes(copy, fault.test) == PASSED
+            answers[fault.name] = tried(copy, fault) if passed else "FAILS WITHOUT IT"
+            print(f"{answers[fault.name]:<18}{fault.name}  ({fault.test.rpartition('::')[2]})", flush=True)
+    missed = [name for name, answer in answers.items() if answer != "caught"]
+    print(f"{len(answers) - len(missed)} of {len(answers)} faults were caught")
+    return 1 if missed or not answers else 0
+
+
+def copied(to: Path) -> None:
+    """Sources, tests and settings."""
+    for part in [*(f"{package}/src" for package in PACKAGES), "tests", "examples"]:
+        shutil.copytree(ROOT / part, to / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "pyproject.toml", to)
+
+
+def tried(copy: Path, fault: Fault) -> str:
+    """What the fault's test says of it. The copy is as before afterwards."""
+    file = copy / fault.file
+    text = file.read_text(encoding="utf-8")
+    if text.count(fault.old) != 1:
+        return f"FOUND {text.count(fault.old)} TIMES"
+    file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+    try:
+        code = passes(copy, fault.test)
+    finally:
+        file.write_text(text, encoding="utf-8")
+    return {PASSED: "MISSED", FAILED: "caught"}.get(code, f"NOT JUDGED ({code})")
+
+
+def passes(copy: Path, *tests: str) -> int:
+    """pytest's exit code for tests of the copy; -1 if they do not end."""
+    path = os.pathsep.join([*(str(copy / package / "src") for package in PACKAGES), str(copy / "tests")])
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", *tests]
+    try:
+        return subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, timeout=LIMIT * len(tests)
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return -1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
