@@ -19,7 +19,8 @@ import jenga_core
 from jenga_core.contracts import Processor, Ragged
 from jenga_core.errors import UserError
 from jenga_text.config import TokenizerConfig, TrainBpeConfig
-from jenga_text.personal import KINDS, PLACEHOLDER, find, luhn
+from jenga_text.numbers import luhn
+from jenga_text.personal import KINDS, PLACEHOLDER, find
 from jenga_text.processors import TokenizerProcessor, TrainBpeProcessor
 from jenga_text.redact_config import EVERY, RedactConfig
 from jenga_text.redaction import Redacted, TextReader, redacted
@@ -35,7 +36,7 @@ PIECES = [
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).map("".join)
 ACTIONS = {
     "mask": lambda name, words: f"[{name.upper().replace('-', '_')}]",
-    "hash": lambda name, words: f"[{name.upper().replace('-', '_')}:0123456789ab]",
+    "hash": lambda name, words: f"[{name.upper().replace('-', '_')}:abcdefghijkl]",
     "remove": lambda name, words: "",
 }
 
@@ -88,7 +89,7 @@ std::cout ni C++
 ABCDEFGHIJ ni herufi kumi
 watu 0712 walikuja
 """
-# Written after the patterns, which were not changed for it: what is found here is what may be hoped for, and no more.
+# Written after the first patterns. Brackets, dots and groups were added since, so what is found here says which kinds are missed;
 # docs/how-to/redact-personal-data.md gives the counts.
 UNSEEN = Path(__file__).with_name("personal_data.txt").read_text(encoding="utf-8")
 MARK = re.compile(r"<([\w-]+)\|(.*?)>")
@@ -121,7 +122,7 @@ def test_other_numbers_stay(text: str) -> None:
     assert find(text, TYPES) == []
 
 
-def test_recall_on_texts_that_the_patterns_were_not_written_for() -> None:
+def test_recall_on_lines_that_were_written_after_the_first_patterns() -> None:
     """The page of redaction says what is found here, type by type, and a change of the patterns changes the page."""
     wanted, found, wrong = Counter[str](), Counter[str](), 0
     for line in UNSEEN.splitlines():
@@ -282,7 +283,7 @@ def test_a_hash_is_that_of_the_number_however_it_is_written(monkeypatch: pytest.
     one, same, other, mail, again = texts(
         reader, "0712345678", "+254 712-345-678", "0712345679", "A@b.example", "a@B.example"
     )
-    assert re.fullmatch(r"\[PHONE:[0-9a-f]{12}\]", one)
+    assert re.fullmatch(r"\[PHONE:[a-p]{12}\]", one)
     assert one == same != other
     assert mail == again
     assert texts(reader, "fe80::1@b.example")[0].startswith("[IP:")  # a part of an address, beside an e-mail address

@@ -23,7 +23,7 @@ class RedactConfig(Section):
     )
     action: Literal["mask", "hash", "remove"] = Field(
         default="mask",
-        description="mask: [PHONE]; hash: [PHONE:3f2a...], the same for the same number, keyed with a secret; remove: nothing",
+        description="mask: [PHONE]; hash: [PHONE:dpck...], the same for the same number, keyed with a secret; remove: nothing",
     )
     secret_env: str | None = Field(
         default=None,

@@ -18,10 +18,12 @@ from jenga_core.contracts import Array, Ragged
 from jenga_core.errors import UserError
 
 from .cells import texts_of
-from .personal import KINDS, find
+from .personal import KINDS, find, same
 from .redact_config import RedactConfig
 
 SECRET_LENGTH, HASH_LENGTH = 16, 12
+PASSES, WIDER = 4, 16  # from the pass on, each takes so many times as much on both sides of what it finds
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,13 @@ class Redacted:
 
 
 def redacted(text: str, types: list[Any], replacement: Callable[[str, str], str]) -> Redacted:
-    """`replacement(type, words)` in place of each. Goes on until nothing is found, so redacting again changes nothing."""
+    """`replacement(type, words)` in place of each. Goes on until nothing is found, so redacting again changes nothing.
+
+    Where numbers were hidden within others, so that each pass lets the next appear, more goes with each: the passes are few.
+    """
     passes: list[Edits] = []
     counts: Counter[str] = Counter()
-    while found := find(text, types):
+    while found := _wider(find(text, types), WIDER ** max(len(passes) - PASSES + 1, 0) - 1, len(text)):
         pieces: list[str] = []
         before: list[tuple[int, int]] = []
         after: list[tuple[int, int]] = []
@@ -85,6 +90,20 @@ def redacted(text: str, types: list[Any], replacement: Callable[[str, str], str]
         text = "".join([*pieces, text[at:]])
         passes.append(Edits(before, after))
     return Redacted(text, tuple(passes), counts)
+
+
+def _wider(found: list[tuple[int, int, str]], reach: int, length: int) -> list[tuple[int, int, str]]:
+    """Each place with `reach` characters on both sides, those that then touch as one, of the type of the first."""
+    if not reach:
+        return found
+    wider: list[tuple[int, int, str]] = []
+    for start, end, name in found:
+        start, end = max(start - reach, 0), min(end + reach, length)
+        if wider and start <= wider[-1][1]:
+            wider[-1] = (wider[-1][0], end, wider[-1][2])
+        else:
+            wider.append((start, end, name))
+    return wider
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +169,7 @@ class TextReader:
         if config.action == "mask":
             return lambda name, words: f"[{_label(name)}]"
         secret = self._secret(str(config.secret_env))
-        return lambda name, words: f"[{_label(name)}:{_hash(secret, name + ' ' + KINDS[name].same(words))}]"
+        return lambda name, words: f"[{_label(name)}:{_hash(secret, name + ' ' + same(name, words))}]"
 
     def _secret(self, variable: str) -> bytes:
         """`UserError`: there is none, it is short, or it is not the one that the model was trained with."""
@@ -173,8 +192,8 @@ def _label(name: str) -> str:
 
 
 def _hash(secret: bytes, words: str) -> str:
-    """The first 12 hex digits of HMAC-SHA256 (RFC 2104)."""
-    return hmac.new(secret, words.encode("utf-8"), hashlib.sha256).hexdigest()[:HASH_LENGTH]
+    """The first 48 bits of HMAC-SHA256 (RFC 2104) as letters a to p, four bits each: no hash looks like a number of a person."""
+    return hmac.new(secret, words.encode("utf-8"), hashlib.sha256).hexdigest()[:HASH_LENGTH].translate(_LETTERS)
 
 
 def counted(columns: Mapping[str, Any], rows: Array) -> dict[str, int]:
