@@ -247,9 +247,8 @@ def test_a_log_without_the_columns_of_the_model_is_an_error(model, tmp_path):
     log = tmp_path / "log.jsonl"
     log.write_text('{"x": 1}\n')
     watch = Watcher(model, log, tmp_path / "alerts", source("core/jsonl"), tell=pytest.fail)
-    watch.start(from_start=True)
     with pytest.raises(DataError, match="none of the columns"):
-        watch.step()
+        watch.start(from_start=True)
 
 
 @pytest.mark.parametrize("kind", ["core/csv", "core/jsonl"])

@@ -21,6 +21,7 @@ from .assembly import Events
 from .config import RunConfig
 from .contracts import Array
 from .data import Data
+from .errors import visible
 from .evaluation import Judgement
 from .files import append, publish
 from .model import Model
@@ -138,7 +139,7 @@ class Run:
         """Something the user should know: said now, kept in the log and in the model card."""
         if text not in self.notes:
             self.notes.append(text)
-            self.progress.say(f"note: {text}")
+            self.progress.say(f"note: {visible(text)}")
             self.log("note", text=text)
 
     def record_losses(self, losses: Mapping[str, torch.Tensor]) -> None:

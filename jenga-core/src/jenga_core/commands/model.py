@@ -42,6 +42,7 @@ def evaluate(
     Example: jenga evaluate runs/soc/first new.csv --json
     """
     from .. import inference
+    from ..errors import visible
     from .scores import as_json, lines, with_baselines, worth_lines
 
     predictor = inference.load(model, device=device)
@@ -50,7 +51,7 @@ def evaluate(
         judgements = with_baselines(judgements, model)
     worth = predictor.importance(data, table=table) if importance else {}
     for line in [as_json(judgements, worth)] if json else [*lines(judgements), *worth_lines(worth)]:
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 def predict(
@@ -85,7 +86,7 @@ def predicted(
     """The rows of a file with their predictions, a part of the file at a time; warnings go to stderr."""
     import pandas as pd
 
-    from ..errors import DataError
+    from ..errors import DataError, visible
     from ..following import Following
     from ..tables import naming, stream_frames
 
@@ -106,7 +107,7 @@ def predicted(
             raise DataError(f"the rows already have columns {both}", where=str(data), next="rename or drop them")
         yield pd.concat([frame, scores], axis=1)
     for reason, n in unusual.items():
-        typer.echo(f"{reason}: {n:,} of {rows:,} rows", err=True)
+        typer.echo(f"{visible(reason)}: {n:,} of {rows:,} rows", err=True)
 
 
 def _row_of(data: str, before: int, row: int) -> str:
