@@ -92,11 +92,14 @@ class Tail:
     def _lines(self, most: int) -> list[bytes]:
         assert self._file is not None
         written = os.fstat(self._file).st_mtime_ns  # before it is read: that of a copy that is made now is not older
-        data = os.pread(self._file, BLOCK, self._offset + len(self._left))
-        whole, newline, left = data.rpartition(b"\n")
-        if not newline:
-            self._left += data
-            return self._rest() if len(self._left) > LONGEST else []
+        newline = b""
+        while not newline:  # a line may be longer than a block
+            data = os.pread(self._file, BLOCK, self._offset + len(self._left))
+            whole, newline, left = data.rpartition(b"\n")
+            if not newline:
+                self._left += data
+                if not data or len(self._left) > LONGEST:
+                    return self._rest() if len(self._left) > LONGEST else []
         lines = (self._left + whole).split(b"\n", most)
         self._left = left if len(lines) <= most else b""  # what was read and not given is read again
         given, self._written = lines[:most], written
