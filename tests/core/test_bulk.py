@@ -163,7 +163,7 @@ def test_what_is_done_is_not_done_again(predictor: Predictor, tmp_path: Path, mo
     (tmp_path / "out" / "part-00000-000000.parquet").write_bytes(b"torn")  # not what its receipt says
     done = score_files(predictor, tmp_path / "rows.csv", tmp_path / "out")
     assert done.rows == 330
-    assert scored(tmp_path / "out")["row"].tolist() == list(range(430))
+    assert scored(tmp_path / "out")["row"].tolist() == [str(at) for at in range(430)], "text as it came"
 
 
 def test_another_source_or_model_is_refused(predictor: Predictor, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from jenga_core.builtin.source_config import CsvConfig, JsonConfig, JsonlConfig, ParquetConfig
 from jenga_core.builtin.sources import CsvSource, JsonlSource, JsonSource, ParquetSource
+from jenga_core.cells import spelt
 from jenga_core.errors import DataError
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -317,7 +318,7 @@ def test_json_and_json_lines_agree_and_lose_nothing(tmp_path, rows, batch):
             if value is None:
                 assert pd.isna(cell)
             elif str(found[name].dtype) == "str":
-                assert cell == (value if isinstance(value, str) else json.dumps(value))
+                assert cell == (value if isinstance(value, str) else spelt(value))
             elif str(found[name].dtype) == "float64":
                 assert cell == float(value)
             else:
@@ -439,6 +440,7 @@ def test_broken_parquet(file):
 PEAK = """
 import sys
 from jenga_core.builtin.source_config import CsvConfig, JsonlConfig, ParquetConfig
+from jenga_core.cells import spelt
 from jenga_core.builtin.sources import CsvSource, JsonlSource, ParquetSource
 path = sys.argv[1]
 source = {"csv": lambda: CsvSource(CsvConfig()), "jsonl": lambda: JsonlSource(JsonlConfig()),

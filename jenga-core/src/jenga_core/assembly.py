@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pluggy
 from torch import nn
 
 from .api import PROJECT, BackboneSpec, FusionSpec, ProcessorSpec, TaskSpec, TrainerHookSpec
+from .column_types import ColumnType
 from .conditioning import FUSED, conditioned
 from .config import RunConfig
 from .contracts import HeadContext, Processor, Task
@@ -35,9 +37,17 @@ def build_parts(config: RunConfig, registry: Registry) -> Parts:
 
 
 def load_tables(
-    config: RunConfig, registry: Registry, *, base: Path, given: Mapping[str, Any] | None = None
+    config: RunConfig,
+    registry: Registry,
+    *,
+    base: Path,
+    given: Mapping[str, Any] | None = None,
+    types: Mapping[str, Mapping[str, ColumnType]] | None = None,
 ) -> dict[str, Table]:
-    """Every table of the run, split. `given`: table -> DataFrame (or split -> DataFrame) instead of its files."""
+    """Every table of the run, split. `given`: table -> DataFrame (or split -> DataFrame) instead of its files.
+
+    `types`: table -> what its columns are for a trained model, by which they are read then.
+    """
     given = given or {}
     unknown = [name for name in given if name not in config.data]
     if unknown:
@@ -55,6 +65,8 @@ def load_tables(
             stratify=stratify,
             needed=needed_columns(config, name),
             given=given.get(name),
+            written=partial(config.as_written, name),
+            types=None if types is None else types[name],
         )
     return tables
 

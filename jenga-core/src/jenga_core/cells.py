@@ -77,7 +77,7 @@ def look(cells: pa.Array, seen: Seen, absent: Sequence[str]) -> Seen:
         return seen
     values = _values(cells, absent)
     missing = values.null_count > 0
-    marked = missing and seen.kind is Kind.EMPTY and bool(pc.any(pc.is_in(cells, pa.array(MARKS))).as_py())
+    marked = missing and seen.kind is Kind.EMPTY and bool(pc.any(pc.is_in(cells, pa.array(MARKS, cells.type))).as_py())
     if values.null_count == len(values):
         return seen | Seen(missing=missing, marked=marked)
     if seen.kind < Kind.FLOAT and (integers := _integers(values)) is not None:
@@ -128,6 +128,44 @@ def _floats(values: pa.Array) -> Any:
     endless = values.filter(pc.is_inf(numbers))
     lost = pc.any(pc.invert(pc.match_substring(endless, "inf", ignore_case=True))).as_py()
     return None if lost else numbers  # 1e999 would silently become inf
+
+
+# ------------------------------------------------------------------ one cell
+
+
+class Written(float):
+    """A number of a file that Python would spell in another way than the file does: 1.10, 1e5. `text` is the file's."""
+
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> float:
+        """A float; one of this class where its spelling would be lost."""
+        value = float(text)
+        if repr(value) == text:
+            return value
+        own = cls(value)
+        own.text = text
+        return own
+
+    def __repr__(self) -> str:
+        return self.text  # what the json module and CSV write
+
+    __str__ = __repr__
+
+
+def spelt(value: Any) -> str:
+    """The text of a cell however a format types it: 6 and 6.0 are "6", True is "true", a time is ISO 8601."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Written):
+        return value.text
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else repr(number)
+    return value.isoformat(sep=" ") if isinstance(value, pd.Timestamp) else str(value)
 
 
 # ------------------------------------------------------------------ shared

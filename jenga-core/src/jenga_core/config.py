@@ -6,7 +6,7 @@ describes every field and gives `example()`, the smallest instance that works of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -58,6 +58,13 @@ class ComponentConfig(Section):
     def left_out(self, columns: Sequence[str]) -> Mapping[str, str]:
         """Of a processor's options: which of the columns that nobody listed it leaves out by their names -> why."""
         return {}
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        """Of a processor's or a task's options: which of `columns` it compares as they are written: names, labels, groups, texts.
+
+        `007` is then another name than `7`, also in a file where every cell is a number. Numbers are all the others.
+        """
+        return ()
 
     @classmethod
     def example(cls) -> Self:
@@ -369,6 +376,15 @@ class RunConfig(Section):
         section, found = self.inputs[name], self._offered(name, columns)
         left = section.processor.left_out(found) if section.columns is None else {}
         return [c for c in found if c not in left]
+
+    def as_written(self, table: str, columns: list[str]) -> set[str]:
+        """The columns of a table that an input or a task compares as they are written."""
+        found: set[str] = set()
+        for name, section in self.inputs_of(table).items():
+            found |= {*section.processor.as_written(self.feature_columns(name, columns))}
+        for task in self.tasks_of(table).values():
+            found |= {*task.as_written([c for c in task.columns() if c in columns])}
+        return found
 
     def sharing(self, name: str) -> list[str]:
         """The inputs, with `name` among them, that have its backbone and its kind of processor."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .cells import EXACT, Seen, integer_kind, integers, objects
+from .cells import EXACT, Seen, Written, integer_kind, integers, objects, spelt
+from .column_types import ColumnType, infer
 from .errors import DataError
 
 _SCALARS = (str, bool, int, float, np.generic)
@@ -20,11 +21,16 @@ _SCALARS = (str, bool, int, float, np.generic)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """The rows of one file or DataFrame. `name` is how messages call it."""
+    """The rows of one file or DataFrame, tidy. `name` is how messages call it.
+
+    `untyped`: columns of text that say nothing of their types, as in CSV; `marks`: NA and the like are missing among numbers.
+    """
 
     name: str
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    untyped: frozenset[str] = frozenset()
+    marks: bool = True
 
     def arranged(self, other: Part) -> pd.DataFrame:
         """The other's frame in this one's order of columns. Raises `DataError` when the columns are not the same."""
@@ -47,7 +53,8 @@ def tidy(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]
     """A copy with a RangeIndex, str column names and plain dtypes, and notes on what that changed.
 
     Categories and nullable types become what they hold. Of object columns: all strings -> str, all numbers -> numbers, a
-    mix of scalars -> text, with a note; lists, bytes and the like stay. Raises `DataError` for names that are not unique.
+    mix of scalars -> text, with a note; numbers that a file spells in its own way -> their text, see `untyped_of`; lists,
+    bytes and the like stay. Raises `DataError` for names that are not unique.
     """
     if frame.columns.nlevels > 1:
         raise DataError(
@@ -90,10 +97,12 @@ def _plain(values: pd.Series) -> tuple[Any, list[str]]:
     if all(issubclass(t, int | np.integer) and not issubclass(t, bool) for t in types):
         return _whole_numbers(cells, bool(absent.any())), []
     if all(issubclass(t, int | float | np.number) and not issubclass(t, bool) for t in types):
+        if Written in types:
+            return pd.Series([v if v is None else spelt(v) for v in cells], dtype="str"), []
         return np.asarray([np.nan if v is None else float(v) for v in cells]), []
     if all(issubclass(t, _SCALARS) for t in types):
-        text = pd.Series([v if v is None or isinstance(v, str) else str(v) for v in cells], dtype="str")
-        return text, sorted(t.__name__ for t in types)
+        text = pd.Series([v if v is None else spelt(v) for v in cells], dtype="str")
+        return text, sorted("float" if t is Written else t.__name__ for t in types)
     if all(issubclass(t, pd.Timestamp) for t in types):
         return pd.Series(cells).pipe(pd.to_datetime, utc=True), []
     return objects(cells), []
@@ -103,6 +112,17 @@ def _whole_numbers(cells: list[Any], missing: bool) -> Any:
     exact = [None if v is None else int(v) for v in cells]
     largest = max(abs(v) for v in exact if v is not None)
     return integers(exact, Seen(integer_kind(largest), missing, False, largest).settled())
+
+
+def untyped_of(frame: pd.DataFrame) -> frozenset[str]:
+    """Columns of numbers of a frame, not yet tidy, some of which their file spells in its own way: `tidy` makes them text."""
+    return frozenset(
+        str(name)
+        for name, cells in frame.items()
+        if cells.dtype == object
+        and any(type(v) is Written for v in cells)
+        and not any(isinstance(v, str) for v in cells)
+    )
 
 
 def _huge(frame: pd.DataFrame) -> list[str]:
@@ -119,51 +139,61 @@ def _holds_integers(values: pd.Series) -> bool:
 # ------------------------------------------------------------------ several frames
 
 
-def joined(parts: Sequence[Part]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """All rows of all parts under the first one's columns, and the notes. Raises `DataError` when columns differ."""
-    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    if len(parts) == 1:
-        return parts[0].frame, (*notes, *_huge(parts[0].frame))
-    frames = [parts[0].arranged(part) for part in parts]
-    columns, said = {}, []
+def joined(
+    parts: Sequence[Part], *, written: Collection[str] = (), types: Mapping[str, ColumnType] | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, ColumnType]]:
+    """All rows of all parts under the first one's columns, the notes, and the type of each column.
+
+    `written`: columns that are compared as they are written. `types`: those known from training; the cells of another
+    column decide its own. Raises `DataError` when columns differ.
+    """
+    notes = [note for part in parts for note in part.notes]
+    frames = [part.frame if part is parts[0] else parts[0].arranged(part) for part in parts]
+    columns, found = {}, {}
     for name in frames[0].columns:
-        columns[name], note = _stacked(name, [f[name] for f in frames])
-        said += note
-    frame = pd.DataFrame(columns)
-    return frame, (*notes, *said, *_huge(frame))
+        pieces = [frame[name] for frame in frames]
+        if types is None or name not in types:
+            untyped = [name in part.untyped for part in parts]
+            known, said = infer(
+                list(zip(pieces, untyped, strict=True)), written=name in written, marks=all(p.marks for p in parts)
+            )
+            notes += _mixed(name, known, said)
+        else:
+            known = types[name]
+        found[name] = known
+        columns[name] = _stacked([pd.Series(known.read(piece)) for piece in pieces])
+    frame = pd.DataFrame(columns, index=frames[0].index if len(frames) == 1 else None)
+    return frame, (*dict.fromkeys(notes), *_huge(frame)), found
 
 
-def _stacked(name: str, pieces: list[pd.Series]) -> tuple[Any, list[str]]:
-    """One column out of its pieces, in a type that holds them all."""
-    kinds = {_kind(p) for p in pieces if p.notna().any()}
-    if kinds == {"text"} or (len(kinds) > 1 and "other" not in kinds and not kinds <= {"integer", "float"}):
-        note = f"column {name!r} holds {' and '.join(sorted(kinds))} in different files; its cells are taken as text"
-        return pd.concat([_as_text(p) for p in pieces], ignore_index=True), [note] * (len(kinds) > 1)
-    if kinds == {"integer", "float"} or (kinds == {"integer"} and len({p.dtype for p in pieces}) > 1):
-        return _exact(pieces), []
-    filled = (
-        [p if p.notna().any() else objects([None] * len(p)) for p in pieces]
-        if kinds <= {"boolean", "other"}
-        else pieces
-    )
-    return pd.concat([pd.Series(p) for p in filled], ignore_index=True), []
+def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of one file, or of one series, one after the other: no cell changes because others came in another type."""
+    if len(frames) == 1:
+        return frames[0]
+    if all((frame.dtypes == frames[0].dtypes).all() for frame in frames):
+        return pd.concat(frames)
+    odd = [n for n in frames[0].columns if len({frame[n].dtype for frame in frames}) > 1]
+    return pd.concat([frame.astype(dict.fromkeys(odd, object)) for frame in frames])
 
 
-def _kind(values: pd.Series) -> str:
-    if values.dtype == "str":
-        return "text"
-    if values.dtype == object:
-        inferred = pd.api.types.infer_dtype(values, skipna=True)
-        return inferred if inferred in ("integer", "boolean") else "other"
-    return {"i": "integer", "u": "integer", "f": "float", "b": "boolean"}.get(getattr(values.dtype, "kind", ""), "time")
+def _mixed(name: str, known: ColumnType, forms: Sequence[str]) -> list[str]:
+    if known.form != "text" or known.written or len(forms) < 2:
+        return []
+    return [f"column {name!r} holds {' and '.join(forms)} in different files; its cells are taken as text"]
 
 
-def _as_text(values: pd.Series) -> pd.Series:
-    if values.dtype == "str":
-        return values
-    whole = values.dtype.kind == "f" and (values.dropna() % 1 == 0).all()  # integers that a missing cell made floats
-    cells = [None if pd.isna(v) else str(int(v)) if whole else str(v) for v in values]
-    return pd.Series(cells, dtype="str")
+def _stacked(pieces: list[pd.Series]) -> Any:
+    """One column out of its pieces, in a dtype that holds them all."""
+    if len(pieces) == 1:
+        return pieces[0]
+    kinds = {p.dtype.kind if isinstance(p.dtype, np.dtype) else "" for p in pieces}
+    whole = [p for p in pieces if p.dtype != object or _holds_integers(p)]
+    if kinds <= {*"iufO"} and len(whole) == len(pieces):
+        same = len({p.dtype for p in pieces}) == 1 and "O" not in kinds
+        return pd.concat(pieces, ignore_index=True) if same else _exact(pieces)
+    given = [p if p.notna().any() or p.dtype == "str" else p.astype(object) for p in pieces]
+    filled = [pd.Series(objects([None] * len(p))) if p.isna().all() and p.dtype != "str" else p for p in given]
+    return pd.concat(filled, ignore_index=True)
 
 
 def _exact(pieces: list[pd.Series]) -> Any:

@@ -69,7 +69,14 @@ class Live(Protocol):
 
 
 class Source(Protocol):
-    """A file format or stream -> tables. Built as `Source(config)`."""
+    """A file format or stream -> tables. Built as `Source(config)`.
+
+    `untyped = True` says that `written` gives text whose types the format does not know; `marks`: that NA and the like are
+    missing among numbers.
+    """
+
+    untyped: bool = False
+    marks: bool = True
 
     def __init__(self, config: Any) -> None: ...
 
@@ -85,16 +92,24 @@ class Source(Protocol):
         for table in self.tables(path, batch_rows=batch_rows):
             yield table if columns is None else table[[c for c in table.columns if c in columns]]
 
+    def written(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        """As `tables_of`, with cells as the file has them: what they are is decided elsewhere (`column_types`).
+
+        A format whose cells are text gives that text; what says by itself that a cell is missing is missing.
+        """
+        return self.tables_of(path, columns, batch_rows=batch_rows)
+
     def stretches(
-        self, path: Any, columns: Collection[str], *, rows: int, wanted: Callable[[int], bool]
+        self, path: Any, columns: Collection[str] | None, *, rows: int, wanted: Callable[[int], bool]
     ) -> Iterator[Stretch]:
         """The file in stretches that begin at multiples of `rows`, the last one shorter; for scoring without end.
 
-        `wanted(start)`: must the stretch that begins there be read? A format that can skip the others overrides this.
+        `columns` None: all. `wanted(start)`: must the stretch that begins there be read? A format that can skip the others
+        overrides this.
         """
         from .stretches import of_frames
 
-        return of_frames(self.tables(path, batch_rows=rows), columns, rows=rows, wanted=wanted)
+        return of_frames(self.written(path, None, batch_rows=rows), columns, rows=rows, wanted=wanted)
 
     def live(self, name: str) -> Live:
         """For a log of that name that is still being written. DataError where this format cannot be followed."""

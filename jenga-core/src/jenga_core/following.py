@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from .contents import stacked
 from .inference import Predictor
 
 
@@ -41,14 +42,18 @@ class Following:
     def scores(self, frame: pd.DataFrame, *, reasons: int | None = None) -> tuple[pd.DataFrame, Counter[str]]:
         """As `Predictor.scores`, for the next part."""
         held = self.before if self.held else None
-        found = self.predictor.scores(frame, table=self.table, before=held, reasons=reasons)
-        self.skip(frame)
+        _, cells = self.predictor.as_trained(frame, self.table)
+        found = self.predictor.scores(cells, table=self.table, before=held, reasons=reasons)
+        self._pass(cells)
         return found
 
     def skip(self, frame: pd.DataFrame) -> None:
         """The next part, whose rows need no prediction but may be seen by those behind them."""
         if not self.alone:
-            seen = (
-                frame if self.before is None or not self.held else pd.concat([self.before, frame[self.before.columns]])
-            )
+            self._pass(self.predictor.as_trained(frame, self.table)[1])
+
+    def _pass(self, cells: pd.DataFrame) -> None:
+        if not self.alone:
+            both = self.before is not None and self.held
+            seen = stacked([self.before, cells[self.before.columns]]) if both else cells  # type: ignore[union-attr, list-item]
             self.before = self.predictor.context(seen, self.table)

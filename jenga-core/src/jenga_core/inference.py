@@ -16,8 +16,9 @@ import torch
 
 from . import artifact
 from .assembly import Events, build_events, build_model, build_parts, load_tables
+from .column_types import ColumnType
 from .config import RunConfig
-from .contents import tidy
+from .contents import stacked, tidy
 from .contracts import Columns
 from .data import Data, EncodedTable, Parts
 from .devices import device_of
@@ -29,7 +30,7 @@ from .reading import read_config
 from .registry import Registry, uncompressed
 from .scoring import Place, judgements, keep_precision, score
 from .splits import NAMES
-from .tables import Table, load_table, read_frame
+from .tables import Table, load_table, written_frame
 from .textfiles import shown
 
 if TYPE_CHECKING:
@@ -69,9 +70,37 @@ class Predictor:
         self, frame: pd.DataFrame, *, table: str | None = None, reasons: int | None = None
     ) -> tuple[pd.DataFrame, Counter[str]]:
         """As `predict`, and what a reader of the predictions should know: reason -> rows, such as unseen categories."""
-        found, unusual = self.scores(frame, table=table, reasons=reasons)
-        self.hook.on_predict(run=self, frame=frame, predictions=found)
+        name, cells = self.as_trained(frame, table)
+        found, unusual = self.scores(cells, table=name, reasons=reasons)
+        self.hook.on_predict(run=self, frame=cells, predictions=found)
         return found, unusual
+
+    def as_trained(self, frame: pd.DataFrame, table: str | None) -> tuple[str, pd.DataFrame]:
+        """(table, rows under their own index): each cell as what it was taken for in training, whatever it came as.
+
+        Columns that training did not see stay as they are. What was read so already is not changed.
+        """
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"is no pandas DataFrame but {type(frame).__name__}", where="the rows to predict")
+        rows, _ = tidy(frame, "the rows to predict")
+        name = self._table(table, rows)
+        types = self._types(name)
+        cells = {c: rows[c] for c in rows.columns if c in types}
+        read = {c: types[c].read(each) for c, each in cells.items()}
+        changed = {c: each for c, each in read.items() if each is not cells[c]}
+        if not changed and list(rows.columns) == list(frame.columns) and (rows.dtypes == frame.dtypes).all():
+            return name, frame
+        return name, rows.assign(**changed).set_axis(frame.index, axis=0)
+
+    def numbers_of(self, table: str) -> list[str]:
+        """The columns that predictions are made from and that are read as numbers."""
+        types = self._types(table)
+        known = [c for c in self.features_of(table) if c in types and not types[c].written]
+        return sorted(c for c in known if types[c].form in ("integer", "float"))
+
+    def _types(self, table: str) -> dict[str, ColumnType]:
+        states: Mapping[str, Any] = self.columns[table]["types"]
+        return {name: ColumnType.of_state(state) for name, state in states.items()}
 
     def scores(
         self,
@@ -86,7 +115,7 @@ class Predictor:
         `before`: rows that those of `frame` may see and that get no prediction themselves (see `following`).
         """
         held = 0 if before is None else len(before)
-        rows = frame if before is None else pd.concat([before, frame[before.columns]])
+        rows = frame if before is None else stacked([before, frame[before.columns]])
         name, encoded = self._encode(rows, table)
         usable = np.flatnonzero(encoded.usable)
         usable = usable[usable >= held]
@@ -113,7 +142,7 @@ class Predictor:
     ) -> tuple[pd.DataFrame, Counter[str]]:
         from .explaining.reasons import reasons
 
-        cells, _ = tidy(frame, "the rows to predict")
+        cells = self.as_trained(frame, table)[1].reset_index(drop=True)
         return reasons(self._explained(table, encoded), rows, cells, count=count)
 
     def contributions(self, frame: pd.DataFrame, task: str, *, table: str | None = None) -> Contributions:
@@ -146,10 +175,8 @@ class Predictor:
 
     def _encode(self, frame: pd.DataFrame, table: str | None) -> tuple[str, EncodedTable]:
         """(table, encoded rows): cells are taken as they were for training, whatever the frame's types."""
-        if not isinstance(frame, pd.DataFrame):
-            raise DataError(f"is no pandas DataFrame but {type(frame).__name__}", where="the rows to predict")
-        rows, _ = tidy(frame, "the rows to predict")
-        name = self._table(table, rows)
+        name, cells = self.as_trained(frame, table)
+        rows = cells.reset_index(drop=True)
         every = {"all": np.arange(len(rows))}
         return name, self.parts.encode(name, rows, every, self.columns[name]["inputs"], labels=False)
 
@@ -204,8 +231,11 @@ class Predictor:
         return fits[0]
 
     def read(self, path: str | Path, *, table: str | None = None) -> pd.DataFrame:
-        """Rows of a file, with the source that the table was trained from where the ending does not say another."""
-        return read_frame(str(path), base=Path.cwd(), registry=self.registry, source=self.source(str(path), table))
+        """Rows of a file, read as for training where that saw the column, with the source that the table was trained from where
+        the ending does not say another."""
+        source = self.source(str(path), table)
+        rows = written_frame(str(path), base=Path.cwd(), registry=self.registry, source=source)
+        return self.as_trained(rows, table)[1] if table or len(self.config.data) == 1 else rows
 
     def source(self, path: str, table: str | None) -> Any:
         """The options of the table's own source for a file with the ending of the files it was trained from, else None."""
@@ -258,7 +288,8 @@ class Predictor:
             self._table(table, pd.DataFrame())
         if data is None:
             self._require_paths()
-            tables = load_tables(self.config, self.registry, base=self.folder)
+            types = {name: self._types(name) for name in self.config.data}
+            tables = load_tables(self.config, self.registry, base=self.folder, types=types)
             tables = {name: found for name, found in tables.items() if table in (None, name)}
             for name, found in tables.items():
                 if found.digest != self.manifest["data"][name]["digest"]:
@@ -269,7 +300,15 @@ class Predictor:
             name = self._table(table, frame)
             section = self.config.data[name].model_copy(update={"path": None})
             tables = {
-                name: load_table(name, section, base=self.folder, registry=self.registry, seed=0, given={"test": frame})
+                name: load_table(
+                    name,
+                    section,
+                    base=self.folder,
+                    registry=self.registry,
+                    seed=0,
+                    given={"test": frame},
+                    types=self._types(name),
+                )
             }
             split = "test"
         return tables, split

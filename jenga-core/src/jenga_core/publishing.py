@@ -69,12 +69,12 @@ def saved(backbone: Any) -> dict[str, Any]:
 
 
 def _columns(run: Run, table: str) -> dict[str, Any]:
-    """What a prediction needs: feature columns per input, every column's type in training, the columns it will have."""
+    """What a prediction needs: feature columns per input, what every column is, the columns it will have."""
     frame = run.tables[table].frame
     inputs = {i: run.config.feature_columns(i, list(frame.columns)) for i in run.config.inputs_of(table)}
     return {
         "inputs": inputs,
-        "types": {str(c): str(t) for c, t in frame.dtypes.items()},
+        "types": {name: kind.state() for name, kind in run.tables[table].types.items()},
         "outputs": _outputs(run, table),
     }
 

@@ -1,25 +1,32 @@
-"""Frames of any size -> stretches of a file that begin at multiples of a number of rows, with the rows as Arrow."""
+"""Frames of any size -> stretches of a file that begin at multiples of a number of rows; their rows as Arrow or as a frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from .cells import spelt
+from .contents import stacked
 from .values import Stretch
 
 
 def of_frames(
-    frames: Iterable[pd.DataFrame], columns: Collection[str], *, rows: int, wanted: Callable[[int], bool]
+    frames: Iterable[pd.DataFrame],
+    columns: Collection[str] | None,
+    *,
+    rows: int,
+    wanted: Callable[[int], bool],
+    types: Mapping[str, Any] | None = None,
 ) -> Iterator[Stretch]:
     """What `Source.stretches` gives, for a source that reads everything in order. `frames` have their file's order."""
     start = 0
     for frame in recut(frames, rows):
         if wanted(start):
-            kept = frame[[c for c in frame.columns if c in columns]]
-            yield Stretch(start, len(frame), kept, as_arrow(frame))
+            kept = frame if columns is None else frame[[c for c in frame.columns if c in columns]]
+            yield Stretch(start, len(frame), kept, frame, types or {})
         else:
             yield Stretch(start, len(frame))
         start += len(frame)
@@ -31,22 +38,55 @@ def recut(frames: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
     for frame in frames:
         held.append(frame)
         while sum(map(len, held)) >= rows:
-            whole = held[0] if len(held) == 1 else pd.concat(held)
+            whole = stacked(held)
             yield whole.iloc[:rows]
             held = [whole.iloc[rows:]] if len(whole) > rows else []
     if held:
-        yield held[0] if len(held) == 1 else pd.concat(held)
+        yield stacked(held)
 
 
-def as_arrow(frame: pd.DataFrame) -> pa.Table:
-    """A frame without its index. Cells that Arrow has no type for are written as text."""
-    arrays = [_array(frame.iloc[:, at]) for at in range(frame.shape[1])]
-    return pa.table(arrays, names=[str(name) for name in frame.columns])
+def as_arrow(stretch: Stretch) -> pa.Table:
+    """The rows of a stretch. Cells that Arrow has no type for are written as text."""
+    rows = stretch.table
+    if isinstance(rows, pa.Table):
+        return rows
+    return table_of(rows, stretch.types)
 
 
-def _array(cells: pd.Series) -> Any:
+def with_numbers(rows: pa.Table, cells: pd.DataFrame, names: Iterable[str]) -> pa.Table:
+    """Text `rows` for a format that has numbers: of `names`, the columns that `cells` has as numbers, as float64."""
+    for name in names:
+        if name in rows.column_names and getattr(cells[name].dtype, "kind", "O") in "iuf":
+            numbers = pa.array(cells[name], pa.float64(), from_pandas=True)
+            rows = rows.set_column(rows.column_names.index(name), name, numbers)
+    return rows
+
+
+def table_of(rows: pd.DataFrame, types: Mapping[str, Any]) -> pa.Table:
+    """A frame without its index."""
+    arrays = [_array(rows.iloc[:, at], types.get(name)) for at, name in enumerate(rows.columns)]
+    return pa.table(arrays, names=[str(name) for name in rows.columns])
+
+
+def as_frame(stretch: Stretch) -> pd.DataFrame:
+    """The rows of a stretch, whole numbers and truth values beside gaps as they are."""
+    rows = stretch.table
+    return rows.to_pandas(types_mapper=_EXACT.get) if isinstance(rows, pa.Table) else rows
+
+
+_EXACT = {
+    **{kind: pd.ArrowDtype(kind) for kind in (pa.int8(), pa.int16(), pa.int32(), pa.int64())},
+    **{kind: pd.ArrowDtype(kind) for kind in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.bool_())},
+}
+
+
+def _array(cells: pd.Series, kind: Any) -> Any:
     try:
-        return pa.array(cells, from_pandas=True)
+        if kind is not None and not pa.types.is_string(kind) and cells.dtype == object:
+            return pa.array([None if v is None or v != v else v for v in cells], kind)
+        if kind is None or not pa.types.is_string(kind):
+            return pa.array(cells, type=kind, from_pandas=True)
     except (pa.ArrowException, OverflowError):
-        absent = cells.isna()
-        return pa.array([None if gone else str(v) for v, gone in zip(cells, absent, strict=True)], pa.string())
+        pass
+    absent = cells.isna()
+    return pa.array([None if gone else spelt(v) for v, gone in zip(cells, absent, strict=True)], pa.string())

@@ -1,7 +1,7 @@
 """Files or DataFrames -> a `Table`: one frame, the rows of each split, notes, a digest of the content. Torch-free.
 
 A table of several files is their rows one after the other, matched by column name. A column has one type over all of
-them: where one file has numbers and another text, the column is text. A DataFrame's own index is dropped.
+them, decided by all of them together (see `column_types`). A DataFrame's own index is dropped.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,14 @@ import numpy as np
 import pandas as pd
 
 from .api import SourceSpec
+from .column_types import ColumnType
 from .config import ComponentConfig, DataConfig, SplitConfig
-from .contents import Part, digest, joined, tidy
+from .contents import Part, digest, joined, stacked, tidy, untyped_of
 from .errors import DataError, nearest
 from .paths import by_split, files_of, shared
 from .splits import NAMES, codes_of, split_rows, torn
 from .textfiles import shown
+from .values import Stretch
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -42,8 +44,8 @@ class Piece:
 class Table:
     """`frame` [N] with a RangeIndex; `splits`: ascending int64 row positions of train, validation and test, disjoint.
 
-    `notes`: facts about the data that belong into the report. `digest`: sha256 of names and cells, whatever the file's
-    name or format. A row is in no split only if its split was not asked for.
+    `types`: what the cells of each column are. `notes`: facts about the data that belong into the report. `digest`: sha256 of
+    names and cells, whatever the file's name or format. A row is in no split only if its split was not asked for.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Table:
     notes: tuple[str, ...]
     digest: str
     pieces: tuple[Piece, ...] = ()
+    types: Mapping[str, ColumnType] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -86,11 +89,14 @@ def load_table(
     stratify: str | None = None,
     needed: Sequence[str] | None = None,
     given: Any = None,
+    written: Callable[[list[str]], Collection[str]] = lambda columns: (),
+    types: Mapping[str, ColumnType] | None = None,
 ) -> Table:
     """Table `name` as `section` describes it, or from `given`: a DataFrame, or a mapping of split to DataFrame.
 
     `needed`: the columns to keep, in the file's order; None keeps all. Splits that `section.path` or `given` do not hold
-    are cut out of `train`, each with its share of those rows. Raises `DataError` naming file, row and column.
+    are cut out of `train`, each with its share of those rows. `written`: of these columns, those that are compared as they are
+    written. `types`: those of a trained model, by which cells are read then. Raises `DataError` naming file, row and column.
     """
     kept = None if needed is None else {*needed, *(c for c in (stratify, section.split.column) if c)}
     notes: list[str] = []
@@ -99,11 +105,15 @@ def load_table(
     else:
         found, notes = _read_splits(name, section, base, registry, kept)
     parts = {split: found[split] for split in NAMES if split in found}
-    frame, said = joined([part for each in parts.values() for part in each])
-    pieces = _pieces(part for each in parts.values() for part in each)
+    every = [part for each in parts.values() for part in each]
+    as_written = {*written(list(every[0].frame.columns))}
+    if section.split.by in ("group", "stratified") and section.split.column:
+        as_written.add(section.split.column)
+    frame, said, found_types = joined(every, written=as_written, types=types)
+    pieces = _pieces(every)
     sizes = {split: sum(len(part.frame) for part in each) for split, each in parts.items()}
     splits, told = _split(frame, section.split, sizes, seed, stratify, lambda row: _where(pieces, row))
-    return Table(name, frame, splits, (*notes, *said, *told), digest(frame), pieces)
+    return Table(name, frame, splits, (*notes, *said, *told), digest(frame), pieces, found_types)
 
 
 def _pieces(parts: Iterable[Part]) -> tuple[Piece, ...]:
@@ -122,31 +132,44 @@ def _where(pieces: Sequence[Piece], row: int) -> str:
 def read_frame(
     path: Any, *, base: Path | str | None = None, registry: Registry, source: ComponentConfig | None = None
 ) -> pd.DataFrame:
-    """All rows of a path, glob or list of them, as one frame with a RangeIndex."""
+    """All rows of a path, glob or list of them, as one frame with a RangeIndex, typed by what is in them."""
     files, _ = files_of(path, base)
     return joined([_whole(file, registry, source, None) for file in files])[0]
 
 
-def stream_frames(
+def written_frame(
+    path: Any, *, base: Path | str | None = None, registry: Registry, source: ComponentConfig | None = None
+) -> pd.DataFrame:
+    """As `read_frame`, with cells as the files have them: for a model, which knows what they are."""
+    parts = [_whole(file, registry, source, None) for file in files_of(path, base)[0]]
+    frames = [part.frame if part is parts[0] else parts[0].arranged(part) for part in parts]
+    return stacked(frames).reset_index(drop=True)
+
+
+def stream(
     path: Any,
     *,
     base: Path | str | None = None,
     registry: Registry,
     source: ComponentConfig | None = None,
     batch_rows: int = CHUNK,
-) -> Iterator[pd.DataFrame]:
-    """Frames of at most `batch_rows` rows, file after file, with a RangeIndex that goes on. Memory stays flat.
+) -> Iterator[Stretch]:
+    """The rows of all files, file after file, at most `batch_rows` at a time; starts go on. Memory stays flat.
 
-    The columns of every file must be those of the first, whose order all frames have. A column has one type in a file.
+    The columns of every file must be those of the first, whose order all cells have. `cells` are as the files have them.
     """
-    start, first = 0, None
+    first, done = None, 0
     for file in files_of(path, base)[0]:
-        for frame in open_source(file, registry, source).tables(file, batch_rows=batch_rows):
-            first = first or Part(shown(file), frame.iloc[:0])
-            frame = first.arranged(Part(shown(file), frame))
-            frame.index = pd.RangeIndex(start, start + len(frame))
-            start += len(frame)
-            yield frame
+        rows = 0
+        for stretch in open_source(file, registry, source).stretches(
+            file, None, rows=batch_rows, wanted=lambda start: True
+        ):
+            first = first or Part(shown(file), stretch.cells.iloc[:0])
+            cells = first.arranged(Part(shown(file), stretch.cells))
+            cells.index = pd.RangeIndex(done + stretch.start, done + stretch.start + stretch.size)
+            rows = stretch.start + stretch.size
+            yield replace(stretch, start=done + stretch.start, cells=cells)
+        done += rows
 
 
 def columns_of(section: DataConfig, *, base: Path | str | None = None, registry: Registry) -> list[str]:
@@ -172,18 +195,20 @@ def open_source(file: Path, registry: Registry, config: ComponentConfig | None) 
 def _whole(file: Path, registry: Registry, config: ComponentConfig | None, needed: Collection[str] | None) -> Part:
     """One file as one frame, only the `needed` columns, all of which must be there."""
     source = open_source(file, registry, config)
-    frames = list(source.tables_of(file, needed, batch_rows=CHUNK))
+    frames = list(source.written(file, needed, batch_rows=CHUNK))
     if not frames:
         raise DataError("the file has no rows", where=shown(file))
-    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    frame = stacked(frames)
     for column in needed or ():
         if column not in frame.columns:
             names = list(source.columns(file))
             raise DataError(
                 f"no column {column!r}", where=shown(file), allowed=names[:40], nearest=nearest(column, names)
             )
+    untyped = frozenset(map(str, frame.columns)) if source.untyped else untyped_of(frame)
     frame, notes = tidy(frame, shown(file))
-    return Part(shown(file), frame, (*(f"{shown(file)}: {note}" for note in source.notes()), *notes))
+    said = (*(f"{shown(file)}: {note}" for note in source.notes()), *notes)
+    return Part(shown(file), frame, said, untyped, source.marks)
 
 
 def _read_splits(
@@ -223,12 +248,14 @@ def _given(name: str, given: Any, needed: Collection[str] | None) -> dict[str, l
             raise DataError(
                 "the DataFrame has no rows" if len(frame.columns) else "the DataFrame has no columns", where=label
             )
+        untyped = untyped_of(frame)
         frame, notes = tidy(frame, label)
         absent = next((c for c in needed or () if c not in frame.columns), None)
         if absent is not None:
             names = list(frame.columns)
             raise DataError(f"no column {absent!r}", where=label, allowed=names[:40], nearest=nearest(absent, names))
-        out[split] = [Part(label, frame if needed is None else frame[[c for c in frame.columns if c in needed]], notes)]
+        kept = frame if needed is None else frame[[c for c in frame.columns if c in needed]]
+        out[split] = [Part(label, kept, notes, untyped)]
     return out
 
 

@@ -26,15 +26,19 @@ Purpose: TypeAlias = Literal["train", "evaluate", "predict"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """Rows `start` to `start + size` of a file. `cells`: columns that were asked for, typed as in the source's tables.
+    """Rows `start` to `start + size` of a file. `cells`: columns that were asked for, as the source's `written` gives them.
 
-    `table`: every column of those rows as Arrow, to be written again as it is. Both are None where the rows were skipped.
+    `table`: every column of those rows, to be written again as it came. Both are None where the rows were skipped. `types`:
+    column -> the Arrow type that it has over the whole file, where that is known and `table` is no Arrow table. `text`: the
+    format knows no types, and `table` holds text.
     """
 
     start: int
     size: int
     cells: Any = None  # pandas DataFrame
-    table: Any = None  # pyarrow Table
+    table: Any = None  # pyarrow Table or pandas DataFrame
+    types: Mapping[str, Any] = field(default_factory=dict)
+    text: bool = False
 
 
 # ------------------------------------------------------------------ the table's side: columnar, numpy

@@ -11,6 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jenga_core.cells import spelt
+from jenga_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +29,7 @@ def numbers(cells: pd.Series) -> tuple[Array, Array]:
     values = _native(cells)
     marks = np.zeros(len(cells), dtype=np.uint8)
     if values is None:
-        values, marks = _parsed(cells.astype(object))
+        values, marks = _parsed(cells)
     values = np.array(values, dtype=np.float64)
     marks[np.isnan(values) & (marks != TEXT)] = ABSENT
     marks[np.isinf(values)] = INFINITE
@@ -33,18 +38,38 @@ def numbers(cells: pd.Series) -> tuple[Array, Array]:
 
 
 def names(cells: pd.Series) -> tuple[Array, list[str | None]]:
-    """(int64 codes [N], one name per code). Code -1 (null) and a code whose name is None are missing."""
-    codes, values = pd.factorize(cells)
+    """(int64 codes [N], one name per code). Code -1 (null) and a code whose name is None are missing.
+
+    DataError that names the row for a cell that holds several values, such as a list.
+    """
+    try:
+        codes, values = pd.factorize(cells)
+    except (TypeError, ValueError):  # what cannot be hashed
+        raise _no_name(cells) from None
+    if cells.dtype == object and (at := next((n for n, v in enumerate(values) if nested(v)), None)) is not None:
+        raise _no_name(cells.iloc[[int(np.flatnonzero(codes == at)[0])]])
     return codes, [name(value) for value in values]
+
+
+def nested(cell: Any) -> bool:
+    """Does the cell hold several values, such as a list or an object?"""
+    return isinstance(cell, list | dict | tuple | set | frozenset | np.ndarray)
+
+
+def _no_name(cells: pd.Series) -> DataError:
+    at = next((n for n, cell in enumerate(cells) if nested(cell)), 0)
+    cell = cells.iloc[at]
+    return DataError(
+        f"a {type(cell).__name__} is neither a number nor a name: {str(cell)[:60]!r}",
+        row=cells.index[at],
+        column=str(cells.name),
+        next="give each of its parts a column of its own, or leave the column out (`exclude:`)",
+    )
 
 
 def name(value: Any) -> str | None:
     """One spelling for a value however a file types it: 6, 6.0 and "6" are "6"; True is "true"; blank text is None."""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, float | np.floating):
-        return str(int(value)) if float(value).is_integer() else repr(float(value))
-    return str(value).strip() or None
+    return spelt(value).strip() or None
 
 
 def _native(cells: pd.Series) -> Array | None:
@@ -59,15 +84,12 @@ def _native(cells: pd.Series) -> Array | None:
 
 
 def _parsed(cells: pd.Series) -> tuple[Array, Array]:
-    """Numbers in an object column; a text that pandas does not read is looked at once, however many cells hold it."""
-    marks = np.zeros(len(cells), dtype=np.uint8)
-    try:
-        values = np.array(pd.to_numeric(cells, errors="coerce").to_numpy("float64", na_value=np.nan))
-    except (OverflowError, TypeError, ValueError):  # integers beyond float64, lists and other objects in cells
-        values = np.full(len(cells), np.nan)
-    left = np.flatnonzero(np.isnan(values) & ~cells.isna().to_numpy())
+    """Numbers among text or objects, each cell by itself; a text is looked at once, however many cells hold it."""
+    marks, absent = np.zeros(len(cells), dtype=np.uint8), cells.isna().to_numpy()
+    values = _plain_text(cells) if cells.dtype == "str" else np.full(len(cells), np.nan)
+    left = np.flatnonzero(np.isnan(values) & ~absent)
     known: dict[str, tuple[float, int]] = {}
-    for at, cell in zip(left.tolist(), cells.to_numpy()[left], strict=True):
+    for at, cell in zip(left.tolist(), cells.iloc[left].tolist(), strict=True):
         if not isinstance(cell, str):
             values[at], marks[at] = _one(cell)
             continue
@@ -75,6 +97,16 @@ def _parsed(cells: pd.Series) -> tuple[Array, Array]:
             known[cell] = _one(cell)
         values[at], marks[at] = known[cell]
     return values, marks
+
+
+def _plain_text(cells: pd.Series) -> Array:
+    """float64 [N]: what a cell of plain decimals says, NaN for any other. Rounded as `float` rounds, so that a cell is the same
+    number beside cells of any kind."""
+    texts = pa.array(cells, pa.large_string(), from_pandas=True)
+    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    plain = pc.match_substring_regex(texts, r"^-?[0-9]{1,300}(\.[0-9]{1,300})?$")
+    numbers = pc.cast(pc.if_else(plain, texts, pa.scalar(None, texts.type)), pa.float64())
+    return np.array(numbers.to_numpy(zero_copy_only=False))
 
 
 def _one(value: Any) -> tuple[float, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -121,6 +122,9 @@ class AnomalyConfig(TargetConfig):
         description="focal loss: how far rows that are already right count less (the paper's choice: 2); 0: cross "
         "entropy. Scores are corrected for it and stay probabilities",
     )
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return [self.target]
 
     def columns(self) -> list[str]:
         """The label's column, and that of the times where an alert budget counts rows by them."""

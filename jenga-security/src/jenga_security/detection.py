@@ -77,6 +77,8 @@ def _unusable(cells: pd.Series, config: TableConfig) -> str | None:
     """Why a column that no option speaks of is left out, or None."""
     if config.kind_of(str(cells.name)):
         return None
+    if cells.dtype == object and cells.map(read.nested).any():
+        return "lists or objects, left out (give each of their parts a column of its own)"
     if are_times(cells):
         return "times, left out (`dates:` reads them as hour, weekday and elapsed time)"
     if not _all_text(cells):

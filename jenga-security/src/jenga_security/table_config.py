@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -95,6 +95,10 @@ class TableConfig(ComponentConfig):
             (kind for kind in KINDS if column in getattr(self, kind)), "categorical" if is_port(column) else None
         )
 
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        """What is read as categories: by an option, or ports by their names."""
+        return [name for name in columns if self.kind_of(name) in ("categorical", "hashed")]
+
     def left_out(self, columns: Sequence[str]) -> Mapping[str, str]:
         """Names of labels, unless an option lists them: the answer to another question, or to this one."""
         said = {name for _, name in self.listed()}
@@ -162,6 +166,9 @@ class WindowConfig(TableConfig):
     def named(self) -> dict[str, str]:
         """Option -> column, of those that are no features."""
         return {option: name for option, name in (("group", self.group), ("time", self.time)) if name}
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return [*super().as_written(columns), *([self.group] if self.group else [])]
 
     def left_out(self, columns: Sequence[str]) -> Mapping[str, str]:
         return super().left_out([name for name in columns if name not in self.named().values()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -44,6 +45,9 @@ class NerConfig(TaskConfig):
         if self.tokens is not None and self.form == "spans":
             raise ValueError("`tokens` has no effect with form: spans; use form: bio")
         return self
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return columns
 
     def columns(self) -> list[str]:
         return [self.target, *([self.tokens] if self.tokens else []), self.text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Self
 
 from pydantic import Field
@@ -23,6 +24,9 @@ class SpanQaConfig(TaskConfig):
     text: str = Field(default="context", description="the column of the input that holds the answers, its last one")
     longest: int = Field(default=30, ge=1, description="most tokens of an answer")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="share of the features dropped before the last layer")
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return columns
 
     def columns(self) -> list[str]:
         return [self.target, self.text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -49,3 +50,6 @@ class TextConfig(ComponentConfig):
         default=None,
         description="take personal data out of the texts (`{}`: all types, masked); default: texts as they are",
     )
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return columns

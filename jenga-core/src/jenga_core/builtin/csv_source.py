@@ -6,16 +6,17 @@ stays flat. Grammar: RFC 4180; blank lines are skipped; a row must have as many 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from ..cells import MARKS, Seen, column, frame, look
-from ..contracts import Live, Source
+from ..contracts import Live, Source, Stretch
 from ..errors import DataError
 from ..textfiles import ending, shown, utf8_blocks
 from .lent import Lent, LentFile
@@ -40,8 +41,11 @@ class _Reading:
 class CsvSource(Source):
     """Rows of a CSV file. See `cells` for the types of columns and `CsvConfig` for the options."""
 
+    untyped = True
+
     def __init__(self, config: CsvConfig) -> None:
         self.config = config
+        self.marks = config.na_values is None
         given = config.na_values
         self.absent = ("", *MARKS) if given is None else ("", *given)  # among numbers
         self.blank = ("",) if given is None else ("", *given)  # in text, where "NA" may be Namibia
@@ -50,8 +54,8 @@ class CsvSource(Source):
         return self._names(path)
 
     def live(self, name: str) -> Live:
-        """A row is one line here: no cell holds a line end. A column has the type of the lines fed together."""
-        return LiveCsv(self.config, self.absent, self.blank, self._delimiter(name))
+        """A row is one line here: no cell holds a line end."""
+        return LiveCsv(self.config, self.blank, self._delimiter(name))
 
     def tables(self, path: Any, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         return self.tables_of(path, None, batch_rows=batch_rows)
@@ -67,13 +71,52 @@ class CsvSource(Source):
             yield frame(cells, start, batch.num_rows)
             start += batch.num_rows
 
+    def written(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        """Text, exactly as the file has it, in one pass; missing where a cell is empty or one of `na_values`."""
+        names = self._names(path)
+        kept = [n for n in names if columns is None or n in columns]
+        for start, table in self._tables(path, names, kept, batch_rows):
+            yield self._cells(table, kept, start)
+
+    def stretches(
+        self, path: Any, columns: Collection[str] | None, *, rows: int, wanted: Callable[[int], bool]
+    ) -> Iterator[Stretch]:
+        names = self._names(path)
+        kept = [n for n in names if columns is None or n in columns]
+        for start, table in self._tables(path, names, names, rows):
+            if wanted(start):
+                cells = self._cells(table, kept, start)
+                yield Stretch(start, table.num_rows, cells, _blank_as_null(table), text=True)
+            else:
+                yield Stretch(start, table.num_rows)
+
+    def _tables(self, path: Any, names: list[str], kept: list[str], rows: int) -> Iterator[tuple[int, pa.Table]]:
+        """(first row, cells as text) of tables of exactly `rows` rows, the last one shorter.
+
+        A defect is found when it is reached; what a quote that is never closed has swallowed is not given.
+        """
+        probe = (
+            kept if names[-1] in kept else [*kept, names[-1]]
+        )  # an open quote swallows the rest into the last column
+        reading, start, held = _Reading(), 0, None
+        for table in regrouped(self._batches(path, names, probe, reading), rows):
+            if held is not None:
+                yield start - held.num_rows, held
+            start, held = start + table.num_rows, table
+        if held is None:
+            self._refuse_empty(path)
+        self._refuse_open_quote(path, names, reading, start, held[names[-1]][-1].as_py())
+        yield start - held.num_rows, held
+
+    def _cells(self, table: pa.Table, kept: list[str], start: int) -> pd.DataFrame:
+        cells = {n: _without(_whole(table[n]), self.blank).to_pandas() for n in kept}
+        return frame(cells, start, table.num_rows)
+
     # -------------------------------------------------------------- the first pass
 
     def _scan(self, path: Any, names: list[str], kept: list[str]) -> dict[str, Seen]:
         seen, rows, last, reading = dict.fromkeys(kept, Seen()), 0, None, _Reading()
-        probe = (
-            kept if names[-1] in kept else [*kept, names[-1]]
-        )  # an open quote swallows the rest into the last column
+        probe = kept if names[-1] in kept else [*kept, names[-1]]
         for batch in self._batches(path, names, probe, reading):
             if batch.num_rows == 0:
                 continue
@@ -82,14 +125,20 @@ class CsvSource(Source):
                     seen[name] = look(cells, seen[name], self.absent)
             rows, last = rows + batch.num_rows, batch.columns[-1][-1].as_py()
         if rows == 0:
-            raise DataError("the file has a header and no rows" if self.config.header else "no rows", where=shown(path))
+            self._refuse_empty(path)
+        self._refuse_open_quote(path, names, reading, rows, last)
+        return {name: found.settled() for name, found in seen.items()}
+
+    def _refuse_empty(self, path: Any) -> NoReturn:
+        raise DataError("the file has a header and no rows" if self.config.header else "no rows", where=shown(path))
+
+    def _refuse_open_quote(self, path: Any, names: list[str], reading: _Reading, rows: int, last: Any) -> None:
         if reading.quotes % 2 and last and "\n" in last:
             raise DataError(
                 "a quote is opened and never closed, so the rest of the file became one cell",
                 where=f"{shown(path)}, row {rows}, column {names[-1]!r}",
                 next="close the quote, or if quotes mean nothing in this file: source: {kind: core/csv, quote: null}",
             )
-        return {name: found.settled() for name, found in seen.items()}
 
     # -------------------------------------------------------------- the header
 
@@ -241,6 +290,16 @@ def regrouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table
                 waiting, held = [], 0
     if waiting:
         yield pa.Table.from_batches(waiting)
+
+
+def _blank_as_null(table: pa.Table) -> pa.Table:
+    """Every cell as the file has it; an empty one, which no other format can tell from a missing one, is missing."""
+    arrays = [pa.chunked_array([_without(_whole(cells), ("",))]) for cells in table.columns]
+    return pa.table(arrays, names=table.column_names)
+
+
+def _without(cells: pa.Array, words: Sequence[str]) -> pa.Array:
+    return pc.if_else(pc.is_in(cells, pa.array(words, cells.type)), pa.scalar(None, cells.type), cells)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -2,30 +2,32 @@
 
 Types come from JSON, for the whole file at once: all integers -> as `cells` says; numbers -> float64; true/false ->
 bool (object with None where missing); strings -> str; a column with a list or an object in it stays Python objects.
-A column that mixes the others is text: strings as they are, everything else as JSON writes it.
+A column that mixes the others is text: strings as they are, everything else as `cells.spelt` writes it.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from ..cells import Kind, Seen, frame, integer_kind, integers, objects
-from ..contracts import Live, Source
+from ..cells import EXACT, Kind, Seen, Written, frame, integer_kind, integers, objects, spelt
+from ..contracts import Live, Source, Stretch
 from ..errors import DataError, nearest
+from ..stretches import of_frames
 from ..textfiles import BlockFile, shown, utf8_blocks
 from .source_config import JsonConfig, JsonlConfig
 
 HEAD = 1000  # rows of a JSONL file that its columns are read from by a check
 _STEP = "convert the file to UTF-8: iconv -f {encoding} -t utf-8"
-_NUMBERS = {int, float}
+_NUMBERS = frozenset((int, float))
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class _Column:
     largest: int = 0
 
     def add(self, values: list[Any]) -> None:
-        types = set(map(type, values))
+        types = {float if t is Written else t for t in map(type, values)}
         self.cells += len(values)
         self.types |= types
         if int in types:
@@ -58,9 +60,36 @@ class _Column:
             return objects(values) if missing else np.asarray(values, dtype=bool)
         return _text(values)
 
+    def arrow(self) -> pa.DataType | None:
+        """None for lists and objects, whose cells say it, and for a column without a value."""
+        types = self.types - {type(None)}
+        if not types or types & {list, dict}:
+            return None
+        if types == {bool}:
+            return pa.bool_()
+        if types == {int} and integer_kind(self.largest) is Kind.INTEGER:
+            return pa.int64()
+        return pa.float64() if types <= _NUMBERS and float in types and self.largest <= EXACT else pa.string()
+
+
+def as_they_are(values: list[Any]) -> Any:
+    """A column of one type in its dtype, any other as Python objects."""
+    types = set(map(type, values))
+    if types == {str} or types == {str, type(None)}:
+        return pd.Series(values, dtype="str")
+    if types == {float}:
+        return np.asarray(values, dtype=np.float64)
+    if types == {bool}:
+        return np.asarray(values, dtype=bool)
+    return objects(values)
+
 
 def _text(values: list[Any]) -> pd.Series:
-    return pd.Series([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], dtype="str")
+    return pd.Series([v if v is None or isinstance(v, str) else _spelt(v) for v in values], dtype="str")
+
+
+def _spelt(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, list | dict) else spelt(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +110,30 @@ class _Records:
         return cls(columns, rows)
 
     def frames(
-        self, path: Any, records: Iterable[Mapping[str, Any]], wanted: Collection[str] | None, batch_rows: int
+        self, records: Iterable[Mapping[str, Any]], wanted: Collection[str] | None, batch_rows: int
     ) -> Iterator[pd.DataFrame]:
         kept = {n: c for n, c in self.columns.items() if wanted is None or n in wanted}
         iterator, start = iter(records), 0
         while chunk := list(islice(iterator, batch_rows)):
-            cells = {n: self._cells(path, n, [r.get(n) for r in chunk], start) for n in kept}
+            cells = {n: c.build([r.get(n) for r in chunk], self.rows) for n, c in kept.items()}
             yield frame(cells, start, len(chunk))
             start += len(chunk)
 
-    def _cells(self, path: Any, name: str, values: list[Any], start: int) -> Any:
-        try:
-            built = self.columns[name].build(values, self.rows)
-        except UnicodeEncodeError:
-            at = next(i for i, v in enumerate(values) if isinstance(v, str) and not _encodable(v))
-            raise DataError(
-                "half of a surrogate pair, which is no character",
-                where=f"{shown(path)}, row {start + at + 1}, column {name!r}",
-                next="write the text as UTF-8, or take the broken escape out",
-            ) from None
-        return built
+    def written(
+        self, records: Iterable[Mapping[str, Any]], wanted: Collection[str] | None, batch_rows: int
+    ) -> Iterator[pd.DataFrame]:
+        """Cells as JSON has them: a column of one type in its dtype, any other as Python objects."""
+        kept = [n for n in self.columns if wanted is None or n in wanted]
+        iterator, start = iter(records), 0
+        while chunk := list(islice(iterator, batch_rows)):
+            cells = {n: as_they_are([r.get(n) for r in chunk]) for n in kept}
+            yield frame(cells, start, len(chunk))
+            start += len(chunk)
 
-
-def _encodable(text: str) -> bool:
-    return not any(0xD800 <= ord(c) < 0xE000 for c in text)
+    def arrow(self) -> dict[str, pa.DataType]:
+        """Of each column the Arrow type that holds all cells of the file, where there is one."""
+        found = {name: column.arrow() for name, column in self.columns.items()}
+        return {name: kind for name, kind in found.items() if kind is not None}
 
 
 class JsonlSource(Source):
@@ -114,7 +143,6 @@ class JsonlSource(Source):
         self.config = config
 
     def live(self, name: str) -> Live:
-        """A column has the type of the lines fed together."""
         return LiveJsonl(name)
 
     def columns(self, path: Any) -> list[str]:
@@ -126,7 +154,17 @@ class JsonlSource(Source):
 
     def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         found = _Records.scan(self._objects(path))
-        yield from found.frames(path, self._objects(path), columns, batch_rows)
+        yield from found.frames(self._objects(path), columns, batch_rows)
+
+    def written(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        yield from _Records.scan(self._objects(path)).written(self._objects(path), columns, batch_rows)
+
+    def stretches(
+        self, path: Any, columns: Collection[str] | None, *, rows: int, wanted: Callable[[int], bool]
+    ) -> Iterator[Stretch]:
+        found = _Records.scan(self._objects(path))
+        frames = found.written(self._objects(path), None, rows)
+        return of_frames(frames, columns, rows=rows, wanted=wanted, types=found.arrow())
 
     def _objects(self, path: Any) -> Iterator[Mapping[str, Any]]:
         row, decoder, name = 0, _decoder(), shown(path)
@@ -157,7 +195,19 @@ class JsonSource(Source):
 
     def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
         records = self._objects(path)
-        yield from _Records.scan(records).frames(path, records, columns, batch_rows)
+        yield from _Records.scan(records).frames(records, columns, batch_rows)
+
+    def written(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        records = self._objects(path)
+        yield from _Records.scan(records).written(records, columns, batch_rows)
+
+    def stretches(
+        self, path: Any, columns: Collection[str] | None, *, rows: int, wanted: Callable[[int], bool]
+    ) -> Iterator[Stretch]:
+        records = self._objects(path)
+        found = _Records.scan(records)
+        frames = found.written(records, None, rows)
+        return of_frames(frames, columns, rows=rows, wanted=wanted, types=found.arrow())
 
     def _objects(self, path: Any) -> list[Mapping[str, Any]]:
         text = b"".join(utf8_blocks(path, step=_STEP)).decode()
@@ -202,13 +252,23 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _decoder() -> json.JSONDecoder:
-    return json.JSONDecoder(object_pairs_hook=_pairs)
+    return json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Written.read)
 
 
 def _parsed(decoder: json.JSONDecoder, text: str, where: str, *, cut: bool) -> Any:
     """The value of `text`. `cut`: nothing follows in the file, so an early end means a truncated file."""
     try:
-        return decoder.decode(text)
+        value = decoder.decode(text)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        column = next((f", column {name!r}" for name, cell in _items(value) if not _encodable(cell)), "")
+        raise DataError(
+            "half of a surrogate pair, which is no character",
+            where=where.partition(" (line")[0] + column if column else where,
+            next="write the text as UTF-8, or take the broken escape out",
+        ) from None
     except json.JSONDecodeError as error:
         early = cut and (error.pos >= len(text) or error.msg.startswith("Unterminated string"))
         place = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"character {error.pos + 1}"
@@ -222,6 +282,18 @@ def _parsed(decoder: json.JSONDecoder, text: str, where: str, *, cut: bool) -> A
         raise DataError(str(error), where=where) from None
     except ValueError:  # Python refuses to read integers of more than 4300 digits
         raise DataError("an integer of thousands of digits", where=where) from None
+
+
+def _items(value: Any) -> Iterable[tuple[str, Any]]:
+    return value.items() if isinstance(value, dict) else ()
+
+
+def _encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tail(text: str) -> str:
@@ -241,14 +313,13 @@ class LiveJsonl(Live):
         self.name = name
 
     def feed(self, lines: Sequence[bytes]) -> pd.DataFrame:
+        """Cells as JSON has them."""
         records = [self._object(line) for line in lines if line.strip()]
-        return next(_Records.scan(records).frames(self.name, records, None, len(records) or 1), pd.DataFrame())
+        return next(_Records.scan(records).written(records, None, len(records) or 1), pd.DataFrame())
 
     def _object(self, line: bytes) -> Mapping[str, Any]:
         try:
-            found = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"no JSON: {error}", where=self.name) from None
-        if not isinstance(found, dict):
-            raise DataError(f"a row must be an object {{...}}, this is {json.dumps(found)[:60]}", where=self.name)
-        return found
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"no UTF-8: {error.reason} at byte {error.start + 1}", where=self.name) from None
+        return _object(_parsed(_decoder(), text.strip().removeprefix("\ufeff"), self.name, cut=False), self.name)

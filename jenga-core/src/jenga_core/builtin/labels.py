@@ -22,7 +22,8 @@ Form = Literal["text", "integer", "boolean"]
 class LabelMap:
     """The classes of a task, in order, as text. `form` is what the labels were, so that predictions come back as that.
 
-    Labels are compared as text: 1, 1.0 and "1" are one label (a column of integers with a gap is read as floats).
+    Labels are compared as text without blanks around it. Numbers that are numbers (see `column_types`) are one label however a
+    format types them: 1 and 1.0 are "1" (a column of integers with a gap is read as floats).
     """
 
     names: tuple[str, ...]
@@ -81,13 +82,15 @@ class LabelMap:
 
 
 def text_of(cell: Any) -> str | None:
-    """A label that is not null, as text: whole floats without ".0"; None for blank text. ValueError for infinity."""
+    """A label that is not null, as text without blanks around it: whole floats without ".0"; None for blank text.
+
+    ValueError for infinity.
+    """
     if isinstance(cell, float | np.floating):
         if math.isinf(cell):
             raise ValueError("infinite")
-        return str(int(cell)) if float(cell).is_integer() else str(float(cell))
-    text = str(cell)
-    return text if text.strip() else None
+        return str(int(cell)) if float(cell).is_integer() else repr(float(cell))
+    return str(cell).strip() or None
 
 
 def texts_of(cells: pd.Series, column: str) -> pd.Series:

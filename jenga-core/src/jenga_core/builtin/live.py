@@ -1,4 +1,4 @@
-"""Delimited text as it grows: whole lines -> rows."""
+"""Delimited text as it grows: whole lines -> rows, their cells as they are written."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
-from ..cells import Seen, column, frame, look
+from ..cells import frame
 from ..contracts import Live
 from ..errors import DataError
 from .source_config import CsvConfig
@@ -19,8 +20,8 @@ from .source_config import CsvConfig
 class LiveCsv(Live):
     """The first line holds the names unless the config gives them; where it comes again, a new log has begun."""
 
-    def __init__(self, config: CsvConfig, absent: Sequence[str], blank: Sequence[str], delimiter: str) -> None:
-        self.config, self._absent, self._blank, self._delimiter = config, absent, blank, delimiter
+    def __init__(self, config: CsvConfig, blank: Sequence[str], delimiter: str) -> None:
+        self.config, self._blank, self._delimiter = config, blank, delimiter
         self._header: bytes | None = None
         self._names = list(config.names or [])
 
@@ -38,10 +39,9 @@ class LiveCsv(Live):
         table = self._cells(rows, self._names)
         if table.num_rows != len(rows):
             raise DataError("a quote is opened and not closed")
+        absent = pa.array(self._blank, pa.string())
         cells = {name: table[name].combine_chunks() for name in self._names}
-        made = {
-            n: column(c, look(c, Seen(), self._absent).settled(), self._absent, self._blank) for n, c in cells.items()
-        }
+        made = {n: pc.if_else(pc.is_in(c, absent), None, c).to_pandas() for n, c in cells.items()}
         return frame(made, 0, len(rows))
 
     def state(self) -> dict[str, Any]:

@@ -53,12 +53,12 @@ class ParquetSource(Source):
                 start += batch.num_rows
 
     def stretches(
-        self, path: Any, columns: Collection[str], *, rows: int, wanted: Callable[[int], bool]
+        self, path: Any, columns: Collection[str] | None, *, rows: int, wanted: Callable[[int], bool]
     ) -> Iterator[Stretch]:
         """Row groups without a wanted row are not read; what is written again has the file's own types."""
         with _opened(path) as file:
             names = _names(path, file)
-            kept = [n for n in names if n in columns]
+            kept = [n for n in names if columns is None or n in columns]
             total = file.metadata.num_rows
             whole = _whole(file, kept)
             for begin, end, read in _spans(total, rows, wanted):

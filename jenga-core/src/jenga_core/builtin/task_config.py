@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -30,6 +31,9 @@ class ClassificationConfig(TargetConfig):
         default=0.0, ge=0, lt=1, description="share of the target spread evenly over all classes"
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the features dropped before the last layer")
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return [self.target]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -109,6 +113,9 @@ class MultiLabelConfig(TaskConfig):
             if names is not None and len(set(names)) < len(names):
                 raise ValueError(f"`{key}` names {sorted({n for n in names if names.count(n) > 1})} twice")
         return self
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return [self.target] if self.target is not None else ()
 
     def columns(self) -> list[str]:
         return list(self.targets) if self.targets is not None else [str(self.target)]

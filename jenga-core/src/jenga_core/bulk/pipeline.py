@@ -22,7 +22,7 @@ from ..errors import DataError, UserError
 from ..files import sha256
 from ..following import Following
 from ..inference import Predictor
-from ..stretches import as_arrow
+from ..stretches import as_arrow, table_of, with_numbers
 from ..tables import naming, open_source
 from ..textfiles import shown
 from .parts import Parts
@@ -43,7 +43,7 @@ class Scored:
 
     chunk: Chunk
     cells: pd.DataFrame
-    table: pa.Table
+    stretch: Stretch
     predictions: pd.DataFrame
     unusual: Counter[str]
 
@@ -74,13 +74,14 @@ def score_files(
     )
     parts.open()
     read = partial(_stretches, predictor, files, name, shard or Shard(), parts)
+    numbers = predictor.numbers_of(name)
     rows, usual = 0, _cores() if predictor.place.device.type == "cpu" else 2
     with _single_threaded():
         for chunk, group in groupby(_predicted(predictor, read(), name, workers or usual), lambda s: s.chunk):
             with parts.writing(chunk) as writer:
                 for scored in group:
                     predictor.hook.on_predict(run=predictor, frame=scored.cells, predictions=scored.predictions)
-                    writer.write(_beside(scored, files[chunk.file]), scored.unusual)
+                    writer.write(_beside(scored, files[chunk.file], numbers), scored.unusual)
                     progress(len(scored.cells))
             rows += writer.rows
     return Done(rows, parts.finish(len(files)))
@@ -113,8 +114,9 @@ def _predicted(
 
     def one(chunk: Chunk, path: Path, stretch: Stretch) -> Scored:
         with naming(lambda row: f"{shown(path)}, row {stretch.start + row + 1}"):
-            predictions, unusual = predictor.scores(stretch.cells, table=table)
-        return Scored(chunk, stretch.cells, stretch.table, predictions, unusual)
+            _, cells = predictor.as_trained(stretch.cells, table)
+            predictions, unusual = predictor.scores(cells, table=table)
+        return Scored(chunk, cells, stretch, predictions, unusual)
 
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Scored]] = deque()
@@ -130,13 +132,15 @@ def _predicted(
                 future.cancel()
 
 
-def _beside(scored: Scored, path: Path) -> pa.Table:
-    """The rows as they were read, and the predictions behind them."""
-    table = scored.table
+def _beside(scored: Scored, path: Path, numbers: list[str]) -> pa.Table:
+    """The rows as they came, and the predictions behind them. Of text, only what the model reads as `numbers` is made such."""
+    table = as_arrow(scored.stretch)
+    if scored.stretch.text:
+        table = with_numbers(table, scored.cells, numbers)
     both = [name for name in scored.predictions.columns if name in table.column_names]
     if both:
         raise DataError(f"the rows already have columns {both}", where=shown(path), next="rename or drop them")
-    added = as_arrow(scored.predictions)
+    added = table_of(scored.predictions, {})
     for name in added.column_names:
         table = table.append_column(name, added.column(name))
     return table

@@ -74,38 +74,46 @@ def predict(
     check_ending(output)
     from .. import inference
 
-    rows = write_frames(predicted(inference.load(model, device=device), data, table, explain), output)
+    typed = output is not None and output.suffix.lower() != ".csv"
+    rows = write_frames(predicted(inference.load(model, device=device), data, table, explain, numbers=typed), output)
     typer.echo(f"{rows:,} rows", err=True)
     if output is not None:
         typer.echo(str(output))
 
 
 def predicted(
-    predictor: Predictor, data: Path, table: str | None, reasons: int | None = None
+    predictor: Predictor, data: Path, table: str | None, reasons: int | None = None, *, numbers: bool = False
 ) -> Iterator[pd.DataFrame]:
-    """The rows of a file with their predictions, a part of the file at a time; warnings go to stderr."""
+    """The rows of a file as they came, with their predictions, a part of the file at a time; warnings go to stderr.
+
+    `numbers`: of a file of text, what the model reads as numbers is given as such, for a format that has them.
+    """
     import pandas as pd
 
     from ..errors import DataError, visible
     from ..following import Following
-    from ..tables import naming, stream_frames
+    from ..stretches import as_frame
+    from ..tables import naming, stream
 
     name = predictor.table_of(table) if table or len(predictor.config.data) == 1 else None
     source = predictor.source(str(data), name)
-    frames = stream_frames(
-        str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS
-    )
+    stretches = stream(str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS)
     rows, unusual, series = 0, Counter[str](), None
-    for frame in frames:
-        series = series or Following(predictor, name or predictor.table_like(frame))
+    for stretch in stretches:
+        series = series or Following(predictor, name or predictor.table_like(stretch.cells))
         with naming(partial(_row_of, str(data), rows - series.held)):
-            scores, counts = series.scores(frame, reasons=reasons)
-        predictor.hook.on_predict(run=predictor, frame=frame, predictions=scores)
-        rows, unusual = rows + len(frame), unusual + counts
-        both = [c for c in scores.columns if c in frame.columns]
+            _, cells = predictor.as_trained(stretch.cells, series.table)
+            scores, counts = series.scores(cells, reasons=reasons)
+        predictor.hook.on_predict(run=predictor, frame=cells, predictions=scores)
+        rows, unusual = rows + stretch.size, unusual + counts
+        both = [c for c in scores.columns if c in cells.columns]
         if both:
             raise DataError(f"the rows already have columns {both}", where=str(data), next="rename or drop them")
-        yield pd.concat([frame, scores], axis=1)
+        came = as_frame(stretch).set_axis(scores.index, axis=0)
+        if numbers and stretch.text:
+            read = [c for c in predictor.numbers_of(series.table) if pd.api.types.is_numeric_dtype(cells[c])]
+            came = came.assign(**{c: cells[c] for c in read})
+        yield pd.concat([came, scores], axis=1)
     for reason, n in unusual.items():
         typer.echo(f"{visible(reason)}: {n:,} of {rows:,} rows", err=True)
 

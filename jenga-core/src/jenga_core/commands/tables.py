@@ -10,6 +10,7 @@ from math import isinf
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from ..cells import Written
 from ..errors import UserError
 
 if TYPE_CHECKING:
@@ -70,10 +71,22 @@ def _jsonl(frames: Frames, file: IO[bytes]) -> int:
     for frame in frames:
         names = [str(name) for name in frame.columns]
         for row in zip(*(_json_cells(frame[name]) for name in frame.columns), strict=True):
-            line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_as_json)
-            file.write(line.encode() + b"\n")
+            file.write(_object(dict(zip(names, row, strict=True))).encode() + b"\n")
         rows += len(frame)
     return rows
+
+
+def _object(row: dict[str, Any]) -> str:
+    """Numbers that their file spells in its own way are spelt so again."""
+    own = {name: value.text for name, value in row.items() if isinstance(value, Written)}
+    if not own:
+        return json.dumps(row, ensure_ascii=False, default=_as_json)
+    cells = (f"{_object_cell(n)}: {own.get(n) or _object_cell(v)}" for n, v in row.items())
+    return "{" + ", ".join(cells) + "}"
+
+
+def _object_cell(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_as_json)
 
 
 def _json_cells(column: pd.Series) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,20 +54,19 @@ def _counted(predictor: Predictor, name: str, reference: Reference, data: Path) 
     """The rows of a file in the reference's bins, a part of the file at a time."""
     import numpy as np
 
-    from jenga_core.tables import stream_frames
+    from jenga_core.tables import stream
 
     from ..drift import added
 
     table = predictor.config.tasks[name].data
     source = predictor.source(str(data), table)
-    frames: Any = stream_frames(
-        str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS
-    )
+    stretches = stream(str(data), base=Path.cwd(), registry=predictor.registry, source=source, batch_rows=BATCH_ROWS)
     counts: Counts = {}
-    for frame in frames:
-        found = predictor.predict(frame, table=table)
+    for stretch in stretches:
+        _, cells = predictor.as_trained(stretch.cells, table)
+        found = predictor.predict(cells, table=table)
         scores = found[f"{name}.score"].to_numpy(dtype=np.float64, na_value=np.nan)
-        counts = added(counts, reference.count(frame, scores))
+        counts = added(counts, reference.count(cells, scores))
     return counts
 
 

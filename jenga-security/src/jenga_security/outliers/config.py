@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -54,6 +55,9 @@ class UnlabelledConfig(TaskConfig):
         if self.labels == "judge" and self.threshold == "best_f1":
             raise ValueError("threshold: best_f1 chooses by labels, which `labels: judge` forbids")
         return self
+
+    def as_written(self, columns: Sequence[str]) -> Collection[str]:
+        return [self.target] if self.target else ()
 
     def columns(self) -> list[str]:
         budget = self.threshold.alert_budget if isinstance(self.threshold, AlertBudget) else None
