@@ -223,7 +223,8 @@ def _frame(data: bytes) -> pd.DataFrame | None:
     table = pa.ipc.open_file(pa.BufferReader(data)).read_all()
     frame: pd.DataFrame = table.to_pandas()
     mixed = json.loads(table.schema.metadata.get(_MIXED, b"[]"))
-    return frame.assign(**{name: frame[name].map(json.loads).astype(object) for name in mixed})
+    read = {name: pd.Series([json.loads(cell) for cell in frame[name]], dtype=object) for name in mixed}
+    return frame.assign(**read)
 
 
 def _dumped(cell: Any) -> str:

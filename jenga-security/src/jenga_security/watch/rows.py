@@ -107,16 +107,15 @@ class Scorer:
         self, frame: pd.DataFrame, bad: Bad, *, hooks: bool = True
     ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
         """(rows, their predictions). Columns that these lines do not have are missing cells: logs leave out what is unset."""
-        rows = self._complete(frame)
+        cells = self._read(frame)
 
         def refuse(at: int, error: Exception) -> None:
             if not isinstance(error, DataError):
                 self._test(error)
             bad(at, reason(error))
 
-        for begin, end, found in sift(0, len(rows), lambda a, b: self.following.scores(rows.iloc[a:b])[0], refuse):
-            part = rows.iloc[begin:end]
-            self._good = part.iloc[:1]
+        for begin, end, found in sift(0, len(cells), lambda a, b: self.following.scores(cells.iloc[a:b])[0], refuse):
+            part, self._good = frame.iloc[begin:end], cells.iloc[begin : begin + 1]
             if hooks:
                 self._heard(part, found)
             yield part, found
@@ -124,8 +123,8 @@ class Scorer:
     def skip(self, frame: pd.DataFrame) -> None:
         """Rows that were predicted before: those to come may see them."""
         if not self.following.alone:
-            rows = self._complete(frame)
-            for _ in sift(0, len(rows), lambda a, b: self.following.skip(rows.iloc[a:b]), lambda at, error: None):
+            cells = self._read(frame)
+            for _ in sift(0, len(cells), lambda a, b: self.following.skip(cells.iloc[a:b]), lambda at, error: None):
                 pass
 
     def expect(self, columns: Collection[str]) -> None:
@@ -140,9 +139,9 @@ class Scorer:
     def _features(self) -> frozenset[str]:
         return self.following.predictor.features_of(self.following.table)
 
-    def _complete(self, frame: pd.DataFrame) -> pd.DataFrame:
-        absent = sorted(self._features() - {*frame.columns})
-        return frame.assign(**dict.fromkeys(absent, np.nan)) if absent else frame
+    def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The cells that the model reads: nothing in another column can make a row bad."""
+        return frame.reindex(columns=sorted(self._features()))
 
     def _heard(self, rows: pd.DataFrame, found: pd.DataFrame) -> None:
         """A hook that cannot bear a row must not keep its alert from being written."""
