@@ -251,7 +251,7 @@ def bench(session: nox.Session) -> None:
         session, *PACKAGES, "jenga-security[pyod]", "lightgbm", "onnx", "onnxscript", "onnxruntime", "seqeval", MINILM
     )
     env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-    alone = ["startup", "training_loop", "resume", "multitask", "score", "watch"]
+    alone = ["startup", "training_loop", "resume", "multitask", "score", "watch", "fuzz_logs"]
     tables = ["nsl_kdd", "fraud_iot", "adbench", "smd_nab", "backbones"]
     texts = ["text_scratch", "ner_scratch", "text_vs_hf", "ner_vs_hf"]
     data = bool(os.environ.get("JENGA_BENCH_DATA"))

@@ -1,10 +1,12 @@
-"""`jenga score` and `jenga watch` as real processes that are killed (SIGKILL) at random moments."""
+"""`jenga score` and `jenga watch` as real processes that are killed, interrupted or met by a limit at random moments."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -111,3 +113,49 @@ def test_every_alert_once_whatever_is_killed_when(model: Path, tmp_path: Path) -
     alerts = [json.loads(line) for line in output.read_text().splitlines()]
     assert [a["jenga"]["row"]["row"] for a in alerts] == frame["row"][predicted["threat.label"] == "attack"].tolist()
     assert len({alert["event"]["id"] for alert in alerts}) == len(alerts) > 100
+
+
+def test_ids_are_those_of_one_watch_whatever_is_interrupted_when(model: Path, tmp_path: Path) -> None:
+    """SIGINT, several times, within batches: the ids say which row of the watch an alert belongs to."""
+    log, output, chance = tmp_path / "log.jsonl", tmp_path / "alerts", random.Random(6)
+    log.write_text("".join(rows(n).to_json(orient="records", lines=True) for n in range(10)))
+    position = tmp_path / "alerts.watch" / "position"
+    for least in (1, 6_000, 16_000):
+        watch = start("watch", model, log, "--output", output, "--from-start")
+        until(watch, lambda least=least: position.exists() and json.loads(position.read_text())["rows"] >= least)
+        time.sleep(chance.random() * 0.05)
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait() == 130
+    assert start("watch", model, log, "--output", output, "--once").wait() == 0
+    assert start("watch", model, log, "--output", tmp_path / "once", "--from-start", "--once").wait() == 0
+    assert output.read_bytes().count(b"\n") > 1_000
+    assert told(output) == told(tmp_path / "once")
+    assert json.loads(position.read_text())["rows"] == 10 * ROWS
+
+
+def told(output: Path) -> list[tuple[str, object]]:
+    alerts = [json.loads(line) for line in output.read_text().splitlines()]
+    return [(alert["event"]["id"], alert["jenga"]["row"]) for alert in alerts]
+
+
+def test_a_watch_that_met_a_limit_goes_on_without_it(model: Path, tmp_path: Path) -> None:
+    """A quota, or a full disk: status 1 and the name of the file; the same command goes on when there is room."""
+    log, output = tmp_path / "log.jsonl", tmp_path / "alerts"
+    log.write_text("".join(rows(n).to_json(orient="records", lines=True) for n in range(4)))
+    command = ("watch", model, log, "--output", output, "--from-start", "--once")
+    limited = [sys.executable, "-m", "jenga_core.cli", *map(str, command)]
+    for limit in (300_000, 900_000, 300_000):
+        done = subprocess.run(
+            limited,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1, done.stderr
+        assert f"{output}: File too large" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert start(*command).wait() == 0
+    assert start("watch", model, log, "--output", tmp_path / "once", "--from-start", "--once").wait() == 0
+    assert told(output) == told(tmp_path / "once")
+    assert not list((tmp_path / "alerts.watch").glob(".*.tmp"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,14 @@ import jenga_core
 from jenga_core.api import SourceSpec
 from jenga_core.cli import app
 from jenga_core.errors import DataError, UserError
+from jenga_core.following import Following
 from jenga_core.registry import Registry
 from jenga_security.flows.windows import RequestCount
+from jenga_security.watch import journal
 from jenga_security.watch import watcher as module
+from jenga_security.watch.alarms import Alarms
+from jenga_security.watch.journal import Journal, Memory, Progress
+from jenga_security.watch.rows import Reader
 from jenga_security.watch.watcher import Watcher
 
 COLUMNS = ["port", "protocol", "duration", "request_count", "bytes_sent", "bytes_received"]
@@ -164,6 +171,133 @@ def test_a_watch_that_is_killed_at_any_batch_writes_what_one_that_is_not_does(ki
         assert output.read_bytes() == want
 
 
+@pytest.mark.parametrize("kind", ["model", "windowed"])
+@pytest.mark.parametrize("place", ["read", "scored", "raised", "written", "placed"])
+def test_a_batch_that_is_broken_off_is_not_remembered(kind, place, lines, tmp_path, request, monkeypatch):
+    """Ctrl-C, or a full disk, within a batch: after `close` and a start, ids, counts and windows are those of one watch."""
+    predictor = request.getfixturevalue(kind)
+    log, output = tmp_path / "conn.log", tmp_path / "alerts"
+    bad = "\t".join(["1767225601.0", *["no"] * 12])
+    log.write_text("\n".join([*lines[:60], bad, *lines[60:]]) + "\n")
+    once, _ = watching(predictor, log, tmp_path / "once")
+    drain(once)
+    for steps in (2, 4):
+        watch, _ = watching(predictor, log, output)
+        for _ in range(steps):
+            watch.step()
+        before = watch.progress
+        with monkeypatch.context() as patch:
+            break_off(place, patch)
+            with pytest.raises((KeyboardInterrupt, OSError)):
+                watch.step()
+        assert watch.progress == before
+        watch.close()
+    last, _ = watching(predictor, log, output)
+    drain(last)
+    assert output.read_bytes() == (tmp_path / "once").read_bytes()
+    assert last.progress == once.progress
+    assert last.progress.bad == 1
+
+
+def break_off(place: str, patch: pytest.MonkeyPatch) -> None:
+    """The next batch ends behind a place: with Ctrl-C, or with the disk full after half of an alert."""
+
+    def interrupted(real):
+        def call(*args, **more):
+            real(*args, **more)
+            raise KeyboardInterrupt
+
+        return call
+
+    def full(file, data):
+        file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if place == "written":
+        patch.setattr(journal, "_all", full)
+        return
+    owner, name = {
+        "read": (Reader, "rows"),
+        "scored": (Following, "scores"),
+        "raised": (Alarms, "raised"),
+        "placed": (Journal, "_place"),
+    }[place]
+    patch.setattr(owner, name, interrupted(getattr(owner, name)))
+
+
+def test_alerts_are_on_the_disk_before_they_are_remembered(model, lines, tmp_path, monkeypatch):
+    """In every memory: fsync of the alerts, then the memory that builds on them."""
+    log, output, did = tmp_path / "conn.log", tmp_path / "alerts", []
+    log.write_text("\n".join(lines) + "\n")
+    fsync, replace = os.fsync, os.replace
+
+    def flushing(file: int) -> None:
+        did.extend(["alerts"] if output.exists() and os.fstat(file).st_ino == output.stat().st_ino else [])
+        fsync(file)
+
+    def replacing(old, new) -> None:
+        did.extend(["memory"] if Path(new).name == "memory" else [])
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", flushing)
+    monkeypatch.setattr(os, "replace", replacing)
+    monkeypatch.setattr(module, "EVERY", 0.0)
+    watch, _ = watching(model, log, output)
+    for _ in range(5):
+        watch.step()
+    watch.close()
+    assert did == ["alerts", "memory"] * 7  # at the start, after five steps, and at the end
+
+
+def test_the_size_of_the_alerts_is_remembered_in_bytes(model, lines, tmp_path):
+    """CEF has letters as they are, such as those of the log's name: more bytes than characters."""
+    log = tmp_path / "straße.log"
+    log.write_text("\n".join(lines) + "\n")
+    want = whole(model, log, tmp_path / "once", form="cef")
+    assert len(want) > len(want.decode())
+    output = tmp_path / "again"
+    for _ in range(30):
+        watch, _ = watching(model, log, output, form="cef")
+        more = watch.step()
+        assert watch.progress.size == output.stat().st_size
+        if not more:
+            break
+    assert output.read_bytes() == want
+
+
+@pytest.mark.parametrize("mixed", [["tcp", 6.0, None, True], [{"a": [1]}, "x", 10**40, 0.5], ["a", np.nan, "b", None]])
+def test_rows_that_windows_need_are_remembered_whatever_their_cells_are(mixed):
+    frame = pd.DataFrame(
+        {"group": ["a", "a", "b", "b"], "cell": pd.Series(mixed, dtype=object), "number": [1.5, np.nan, 3, 4]}
+    )
+    found = Memory.from_bytes(Memory(Progress(), {}, frame).to_bytes()).before
+    pd.testing.assert_frame_equal(found, frame)
+
+
+def test_rows_that_were_bad_before_a_stop_are_in_no_window_after_it(windowed, lines, tmp_path, monkeypatch):
+    """They were left out of the windows of later rows, and are so when the lines are read again."""
+    log, output = tmp_path / "conn.log", tmp_path / "alerts"
+    log.write_text("\n".join(lines) + "\n")
+    scores = Following.scores
+
+    def picky(self, frame, **more):
+        if frame["ts_start"].isin(odd).any():
+            raise DataError("a cell that the model cannot read")
+        return scores(self, frame, **more)
+
+    odd = {float(line.split("\t")[0]) for line in lines[40:60:4]}
+    monkeypatch.setattr(Following, "scores", picky)
+    once, _ = watching(windowed, log, tmp_path / "once")
+    drain(once)
+    assert once.progress.bad == 5
+    for steps in (5, 2, 40):
+        watch, _ = watching(windowed, log, output)
+        for _ in range(steps):
+            watch.step()
+    assert output.read_bytes() == (tmp_path / "once").read_bytes()
+    assert watch.progress == once.progress
+
+
 def test_alerts_that_a_failing_machine_lost_are_raised_again(model, lines, tmp_path):
     log, output = tmp_path / "conn.log", tmp_path / "alerts"
     log.write_text("\n".join(lines) + "\n")
@@ -247,9 +381,8 @@ def test_a_log_without_the_columns_of_the_model_is_an_error(model, tmp_path):
     log = tmp_path / "log.jsonl"
     log.write_text('{"x": 1}\n')
     watch = Watcher(model, log, tmp_path / "alerts", source("core/jsonl"), tell=pytest.fail)
-    watch.start(from_start=True)
     with pytest.raises(DataError, match="none of the columns"):
-        watch.step()
+        watch.start(from_start=True)
 
 
 @pytest.mark.parametrize("kind", ["core/csv", "core/jsonl"])

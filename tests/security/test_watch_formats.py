@@ -110,3 +110,13 @@ def test_json_alerts_are_one_line_and_read_back(form, word):
     assert len(line.splitlines()) == 1
     found = json.loads(line)
     assert (found.get("jenga") or found["unmapped"])["row"]["note"] == word
+
+
+@pytest.mark.parametrize(
+    ("cell", "want"),
+    [("443", 443), (443.0, 443), (443, 443), ("-1", -1), ("0", 0), ("007", None), ("443.0", None), ("x", None), ("\u0664", None),
+     (443.5, None), (True, None), (10**40, None), ("9" * 5000, None), ([443], None), (None, None)],
+)  # fmt: skip
+def test_ports_are_whole_numbers_also_where_a_column_is_text(cell, want):
+    found = json.loads(ecs(alert(row={**ROW, "port": cell})))
+    assert found["destination"].get("port") == want

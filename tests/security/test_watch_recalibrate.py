@@ -188,7 +188,7 @@ def test_scores_that_a_failing_machine_lost_take_the_watch_back_to_its_memory(tm
     first.open()
     begin = Memory(Progress(), {}, None, {"threat": 1})
     first.remember(begin)
-    first.write(["one"], Progress(rows=3, alerts=1, size=4), kept.tobytes() + b"torn")
+    first.write(["one"], Progress(rows=3, alerts=1), kept.tobytes() + b"torn")
     memory, progress = journal().open()
     assert memory == begin
     assert progress.rows == 3

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import visible
 from .evaluation import Judgement, Score
 from .files import publish
 from .markup import number
@@ -54,8 +55,8 @@ def write_card(
 
 
 def text(value: Any) -> str:
-    """A name from outside as Markdown text: no HTML, no link, no code, no cell or line break."""
-    flat = " ".join(html.escape(str(value), quote=False).split())
+    """A name from outside as Markdown text: no HTML, no link, no code, no cell or line break, nothing that is not seen."""
+    flat = visible(" ".join(html.escape(str(value), quote=False).split()))
     return "".join("\\" + c if c in "\\`*_[]|#!~" else c for c in flat)
 
 
@@ -83,7 +84,7 @@ def _front(judgements: Sequence[Judgement], manifest: Mapping[str, Any], setting
     return {
         "library_name": "jenga",
         "tags": list(dict.fromkeys(["jenga", *(str(kind) for kind in manifest.get("plugins", {}))])),
-        "model-index": [{"name": str(manifest.get("project", "jenga")), "results": results}],
+        "model-index": [{"name": visible(str(manifest.get("project", "jenga"))), "results": results}],
     }
 
 
@@ -167,4 +168,4 @@ def _made(manifest: Mapping[str, Any]) -> str:
 
 def _code(value: Any) -> str:
     """Text between backticks, which it must not end."""
-    return " ".join(str(value).replace("`", "'").replace("|", "/").split())
+    return visible(" ".join(str(value).replace("`", "'").replace("|", "/").split()))

@@ -21,7 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from .api import CommandSpec
 from .commands import CORE
-from .errors import JengaError, PluginError
+from .errors import LINES, JengaError, PluginError, visible
 
 
 class Commands(TyperGroup):
@@ -126,7 +126,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def _fail(error: Exception, message: str, status: int) -> None:
     if os.environ.get("JENGA_DEBUG", "") not in ("", "0"):
         raise error
-    print(f"jenga: {message}", file=sys.stderr)
+    print(f"jenga: {visible(message, LINES)}", file=sys.stderr)
     sys.exit(status)
 
 

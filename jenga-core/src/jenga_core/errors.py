@@ -7,6 +7,23 @@ from collections.abc import Callable, Iterable
 from numbers import Integral
 from typing import Any
 
+LINES = "\n"  # what `visible` keeps in a text that Jenga has laid out in lines
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""`text` with everything that is no printable character escaped as `repr` does it, but for the characters in `keep`.
+
+    What came from data or from outside goes through here on its way to a terminal, a card or a note: control characters could
+    clear the screen or forge lines, marks of direction turn a name round, and half a surrogate cannot be written at all.
+    Applied twice it changes nothing more.
+
+    >>> print(visible("a\x1b[2Jb\n"))
+    a\x1b[2Jb\n
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
 
 class JengaError(Exception):
     """The work failed. The command line prints the message without a traceback and exits with 1."""
@@ -35,13 +52,13 @@ class UserError(JengaError):
         next: str | None = None,
     ) -> None:
         self.what, self.where, self.allowed, self.nearest, self.next = what, where, tuple(allowed), nearest, next
-        lines = [f"{where}: {what}" if where else what]
+        lines = [f"{visible(where)}: {visible(what, LINES)}" if where else visible(what, LINES)]
         if self.allowed:
-            lines.append("  allowed: " + ", ".join(self.allowed))
+            lines.append("  allowed: " + ", ".join(map(visible, self.allowed)))
         if nearest:
-            lines.append("  did you mean: " + nearest)
+            lines.append("  did you mean: " + visible(nearest))
         if next:
-            lines.append("  next: " + next)
+            lines.append("  next: " + visible(next))
         super().__init__("\n".join(lines))
 
 

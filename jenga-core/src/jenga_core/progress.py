@@ -9,6 +9,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .errors import LINES, visible
+
 QUIET_SECONDS = 15.0  # between plain progress lines
 
 
@@ -24,6 +26,7 @@ class Reporter:
     def say(self, text: str) -> None:
         if self._silent:
             return
+        text = visible(text, LINES)
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

@@ -21,6 +21,7 @@ from .assembly import Events
 from .config import RunConfig
 from .contracts import Array
 from .data import Data
+from .errors import visible
 from .evaluation import Judgement
 from .files import append, publish
 from .model import Model
@@ -140,7 +141,8 @@ class Run:
         """Something the user should know: said now, kept in the log and in the model card."""
         if text not in self.notes:
             self.notes.append(text)
-            self.progress.say(text if text.startswith(WARNING) else f"note: {text}")
+            shown = visible(text)
+            self.progress.say(shown if shown.startswith(WARNING) else f"note: {shown}")
             self.log("note", text=text)
 
     def caution(self, task: str, text: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jenga_core.api import hookimpl
+from jenga_core.errors import visible
 
 from .config import DriftMonitorConfig
 from .drift import Counts, Drift, Reference, added
@@ -64,7 +65,7 @@ class DriftMonitorHook:
             scores = predictions[f"{name}.score"].to_numpy(dtype=np.float64, na_value=np.nan)
             found = self.monitors[name].update(frame, scores)
             if found is not None and found.fires:
-                warnings.warn(f"task {name}: {found.says()}", DriftWarning, stacklevel=2)
+                warnings.warn(f"task {name}: {visible(found.says())}", DriftWarning, stacklevel=2)
 
     def _reference(self, task: Any) -> Reference:
         normal: Reference | None = task.drift.normal

@@ -25,6 +25,8 @@ from ..stretches import of_frames
 from ..textfiles import BlockFile, shown, utf8_blocks
 from .source_config import JsonConfig, JsonlConfig
 
+CELLS = 1 << 20  # of lines fed together: who may choose names could fill the memory with columns of one cell each
+WIDEST = 10_000  # of their columns
 HEAD = 1000  # rows of a JSONL file that its columns are read from by a check
 _STEP = "convert the file to UTF-8: iconv -f {encoding} -t utf-8"
 _NUMBERS = frozenset((int, float))
@@ -315,6 +317,9 @@ class LiveJsonl(Live):
     def feed(self, lines: Sequence[bytes]) -> pd.DataFrame:
         """Cells as JSON has them."""
         records = [self._object(line) for line in lines if line.strip()]
+        names = len(set(chain.from_iterable(records)))
+        if names > min(WIDEST, CELLS // max(len(records), 1)):
+            raise DataError(f"{names:,} columns in {len(records):,} rows, of which most are empty", where=self.name)
         return next(_Records.scan(records).written(records, None, len(records) or 1), pd.DataFrame())
 
     def _object(self, line: bytes) -> Mapping[str, Any]:

@@ -37,6 +37,8 @@ class LiveCsv(Live):
         if not self._names:
             self._names = [f"column_{at + 1}" for at in range(self._cells(rows[:1], None).num_columns)]
         table = self._cells(rows, self._names)
+        if any(b"\r" in line for line in rows):  # it would make two rows, which a quote that swallows one could hide
+            raise DataError("a line end within a line")
         if table.num_rows != len(rows):
             raise DataError("a quote is opened and not closed")
         absent = pa.array(self._blank, pa.string())

@@ -32,6 +32,7 @@ def score(
     from .. import inference
     from ..bulk import score_files
     from ..bulk.work import Shard
+    from ..errors import visible
 
     share = Shard.read(shard)
     predictor = inference.load(model, device=device)
@@ -42,7 +43,7 @@ def score(
         return
     rows = done.success["rows"]
     for reason, n in done.success["unusual"].items():
-        typer.echo(f"{reason}: {n:,} of {rows:,} rows", err=True)
+        typer.echo(f"{visible(reason)}: {n:,} of {rows:,} rows", err=True)
     typer.echo(f"{rows:,} rows in {len(done.success['parts']):,} parts")
 
 

@@ -29,10 +29,11 @@ def compare(
 
     from ..comparison import compare as run
     from ..comparison import lines
+    from ..errors import visible
 
     compared = run(config, output=output, seeds=seeds, resume=resume, overrides=set_ or [])
     for line in [dumps([c.to_json() for c in compared], allow_nan=False)] if json else lines(compared):
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 compare_app = single(compare)

@@ -22,7 +22,7 @@ def check(
     Example: jenga check soc.yaml --set data.flows.path=new.csv
     """
     from .. import check as checks
-    from ..errors import ConfigError
+    from ..errors import ConfigError, visible
     from ..reading import read
     from ..registry import Registry
 
@@ -30,14 +30,14 @@ def check(
     reading = read(config, overrides=set_ or [], registry=registry)
     report = checks.check(reading.config, reading.base, registry, where=reading.origin.where)
     for line in report.lines:
-        typer.echo(line)
+        typer.echo(visible(line))
     if report.problems:
         raise ConfigError(report.problems)
     if not dry_run:
         typer.echo("not looked at: cells, checkpoints and names of metrics (--dry-run does)")
         return
     for line in checks.dry_run(reading.config, reading.base, registry):
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 def schema(

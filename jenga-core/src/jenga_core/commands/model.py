@@ -42,6 +42,7 @@ def evaluate(
     Example: jenga evaluate runs/soc/first new.csv --json
     """
     from .. import inference
+    from ..errors import visible
     from .scores import as_json, lines, with_baselines, worth_lines
 
     predictor = inference.load(model, device=device)
@@ -50,7 +51,7 @@ def evaluate(
         judgements = with_baselines(judgements, model)
     worth = predictor.importance(data, table=table) if importance else {}
     for line in [as_json(judgements, worth)] if json else [*lines(judgements), *worth_lines(worth)]:
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 def predict(
@@ -89,7 +90,7 @@ def predicted(
     """
     import pandas as pd
 
-    from ..errors import DataError
+    from ..errors import DataError, visible
     from ..following import Following
     from ..stretches import as_frame
     from ..tables import naming, stream
@@ -114,7 +115,7 @@ def predicted(
             came = came.assign(**{c: cells[c] for c in read})
         yield pd.concat([came, scores], axis=1)
     for reason, n in unusual.items():
-        typer.echo(f"{reason}: {n:,} of {rows:,} rows", err=True)
+        typer.echo(f"{visible(reason)}: {n:,} of {rows:,} rows", err=True)
 
 
 def _row_of(data: str, before: int, row: int) -> str:

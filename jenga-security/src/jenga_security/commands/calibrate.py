@@ -45,7 +45,7 @@ def calibrate(
     Example: jenga calibrate runs/soc/first --target-fpr 0.001
     """
     from jenga_core import artifact, inference
-    from jenga_core.errors import UserError
+    from jenga_core.errors import UserError, visible
 
     predictor = inference.load(model)
     name, live = alerting(predictor, task)
@@ -65,9 +65,9 @@ def calibrate(
     live.alerts = new
     artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, f"task {name}: {old.says()} -> {new.says()}")
     for line in _told(name, old, new):
-        typer.echo(line)
+        typer.echo(visible(line))
     for line in _judged_anew(model, name, new):
-        typer.echo(line, err=True)
+        typer.echo(visible(line), err=True)
 
 
 def _judged_anew(folder: Path, name: str, rule: AlertRule) -> list[str]:

@@ -36,7 +36,7 @@ def drift(
     from json import dumps
 
     from jenga_core import inference
-    from jenga_core.errors import UserError
+    from jenga_core.errors import UserError, visible
 
     predictor = inference.load(model)
     name, live = alerting(predictor, task)
@@ -45,7 +45,7 @@ def drift(
         raise UserError("nothing is labelled normal in the training rows of this model", where="--normal")
     found = reference.compare(_counted(predictor, name, reference, data))
     for line in [dumps(found.to_json(), allow_nan=False)] if json else [*found.lines(), found.says()]:
-        typer.echo(line)
+        typer.echo(visible(line))
     if found.fires:
         raise typer.Exit(DRIFTED)
 

@@ -87,6 +87,9 @@ def rows_of(
         ragged.append(row)
         return "error"
 
+    if dialect.quote and any(b"\r" in line.removesuffix(b"\r") for line in lines):
+        # It makes two rows of a line, and so could hide that a quote has swallowed another.
+        raise DataError("a line end within a line", where=f"{name}, lines {numbers[0]} to {numbers[-1]}")
     data = b"\n".join(lines)
     try:
         table = csv.read_csv(

@@ -18,6 +18,8 @@ from jenga_core.errors import DataError
 from .lines import Lines, Parser
 from .schema import Rows
 
+CELLS = 1 << 23  # of lines fed together: who may choose names could fill the memory with columns of one cell each
+WIDEST = 10_000  # of their columns
 _BETWEEN = re.compile(r"[\s,\[\]]*")
 Keep = Callable[[Mapping[str, Any], str], bool]
 
@@ -60,6 +62,8 @@ class Objects(Parser):
         names: dict[str, str | None] = {}
         for one in found:
             names |= one
+        if len(names) > min(WIDEST, CELLS // len(found)):
+            raise DataError(f"{len(names):,} columns in {len(found):,} rows, of which most are empty", where=self.name)
         cells = {name: self._cells(name, [one.get(name) for one in found], numbers) for name in names}
         return Rows(cells, np.asarray(numbers, dtype=np.int64))
 

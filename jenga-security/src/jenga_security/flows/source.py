@@ -292,10 +292,11 @@ class Live:
         found = _File(complete=set())
         values = self._source._canonical(rows, self._check)
         self._source._look(rows, values, self._check, found, rows.cells.keys() - self._source._taken())
-        if self._count:
-            values["request_count"] = self._count.add(_texts(values["src_ip"]), values["ts_start"])
         names = self._source._names(self._check.name, found)
-        made = frame({n: self._source._cells(n, values, rows, found) for n in names}, self._start, len(rows))
+        cells = {n: self._source._cells(n, values, rows, found) for n in names if n != "request_count"}
+        if self._count:  # last, when nothing can fail any more: lines that are fed again are counted once
+            cells["request_count"] = self._count.add(_texts(values["src_ip"]), values["ts_start"])
+        made = frame({n: cells[n] for n in names}, self._start, len(rows))
         self._start += len(rows)
         return made
 

@@ -51,7 +51,7 @@ class RequestCount:
         sizes = np.array([len(times) for times in self._times.values()], dtype=np.int64)
         times = np.concatenate([np.array(times) for times in self._times.values()]) if len(sizes) else np.zeros(0)
         latest = self._latest if np.isfinite(self._latest) else None
-        return {"sources": np.array(list(self._times), dtype=np.str_), "sizes": sizes, "times": times,
+        return {"sources": list(self._times), "sizes": sizes, "times": times,
                 "latest": latest, "late": self._late, "rows": self._rows}  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> None:

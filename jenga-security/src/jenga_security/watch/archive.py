@@ -25,6 +25,8 @@ class Position:
     """The beginning of a line: everything before `offset` has been read. `proof`: sha256 of the bytes just before it.
 
     `head`: sha256 of the file's first `known` bytes, by which a copy of it is recognised before anything was read.
+    `written`: when the file had last been written to, ns: what was rotated away after it is not older. It tells files apart that
+    begin alike, with the same header or with nothing, and is all that is left of a file that is gone.
     """
 
     inode: int
@@ -32,6 +34,7 @@ class Position:
     proof: str
     head: str = hashlib.sha256().hexdigest()
     known: int = 0
+    written: int = 0
 
     def state(self) -> dict[str, Any]:
         return asdict(self)
@@ -84,6 +87,18 @@ def fits(path: Path, position: Position) -> bool:
         return False
     try:
         return position.fits(file)
+    finally:
+        os.close(file)
+
+
+def behind(path: Path, offset: int) -> bytes:
+    """The first bytes of a file from `offset` on; none of one that is not there or cannot be unpacked."""
+    try:
+        file, _ = opened(path)
+    except (OSError, NotWhole):
+        return b""
+    try:
+        return os.pread(file, HEAD, offset)
     finally:
         os.close(file)
 

@@ -8,13 +8,18 @@ JSON escapes by itself (with ensure_ascii), CEF is escaped here.
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 PRODUCT, VENDOR, VERSION = "jenga-security", "Jenga", "0.1.0"
+_NUMBER, _WHOLE = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?"), re.compile(r"0|-?[1-9][0-9]{0,18}")
+_FIRST, _LAST = (
+    -62_135_596_800,
+    253_402_300_799,
+)  # seconds since 1970: the years 1 to 9999, which are all that a date can say
 _TRANSPORT = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}
 _CEF_CELLS = {
     "src_ip": "src",
@@ -183,12 +188,26 @@ def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, allow_nan=False)
 
 
+def moment(value: Any) -> float | None:
+    """A cell as seconds since 1970 UTC, a number or one written as text; None where it is none of the years 1 to 9999."""
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if _FIRST <= value < _LAST else None
+
+
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    """A whole number of 64 bits, as which ports and sizes are looked up; also one that is written as text, as `str` would."""
+    if isinstance(value, str):
+        value = int(value) if _WHOLE.fullmatch(value) else None
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else None
+    return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
 def _plain(value: Any) -> Any:

@@ -28,9 +28,11 @@ import pandas as pd
 import pyarrow as pa
 
 from jenga_core.errors import DataError, UserError
-from jenga_core.files import beside, publish, publish_first
+from jenga_core.files import beside, naming, publish, publish_first
 
 from .archive import Position
+
+_MIXED = b"jenga.mixed"  # in a schema: the names of columns whose cells are JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Journal:
         if size < progress.size:
             raise DataError(f"has {size:,} bytes, and the watch had written {progress.size:,}", where=str(self.path),
                             next="put the alerts back, or name another file")  # fmt: skip
-        self._file = self.path.open("ab")
+        self._file = self.path.open("ab", buffering=0)  # what could not be written is not tried again when it is closed
         os.truncate(self.path, progress.size)
         return memory, progress
 
@@ -127,17 +129,31 @@ class Journal:
         held = self._held(memory)[: self._needed(memory, progress)]
         return np.frombuffer(held, np.float32).reshape(-1, max(self._width // 4, 1))
 
-    def write(self, lines: list[str], progress: Progress, scores: bytes = b"") -> None:
-        """Add alerts and scores, and say how far everything has come."""
-        if lines:
-            self._file.write("".join(line + "\n" for line in lines).encode())
-            self._file.flush()
+    def write(self, lines: list[str], progress: Progress, scores: bytes = b"") -> Progress:
+        """Add alerts and scores, then say how far everything has come: `progress` with the bytes of these alerts as well.
+
+        OSError that names the file; what was written by then is cut off by the next `open`.
+        """
+        alerts = "".join(line + "\n" for line in lines).encode()
+        progress = replace(progress, size=progress.size + len(alerts))
+        with naming(self.path):
+            _all(self._file, alerts)
         if scores:
-            self._scores.write(scores)
-            self._scores.flush()
-        temporary = beside(self.folder / "position")
-        temporary.write_bytes(progress.json())
-        os.replace(temporary, self.folder / "position")
+            with naming(Path(self._scores.name)):
+                _all(self._scores, scores)
+        self._place(progress)
+        return progress
+
+    def _place(self, progress: Progress) -> None:
+        path = self.folder / "position"
+        temporary = beside(path)
+        with naming(path):
+            try:
+                temporary.write_bytes(progress.json())
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
 
     def remember(self, memory: Memory) -> None:
         """On the disk before this returns, and the alerts before it."""
@@ -156,7 +172,7 @@ class Journal:
         path = self._scores_from(memory)
         if self._scores is not None:
             self._scores.close()
-        self._scores = path.open("wb")
+        self._scores = path.open("wb", buffering=0)
         for old in self.folder.glob("scores-*"):
             if old != path:
                 old.unlink()
@@ -180,11 +196,22 @@ class Journal:
         return Progress.read(path.read_bytes()) if path.exists() else Progress()
 
 
+def _all(file: Any, data: bytes) -> None:
+    """Every byte: the system may take fewer at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+
+
 def _arrow(frame: pd.DataFrame | None) -> bytes:
+    """Columns of Python objects, which may be of any types beside each other, as JSON."""
     if frame is None:
         return b""
     sink = pa.BufferOutputStream()
-    table = pa.Table.from_pandas(frame.reset_index(drop=True), preserve_index=False)
+    mixed = [name for name, kind in frame.dtypes.items() if pd.api.types.is_object_dtype(kind)]
+    told = frame.assign(**{name: frame[name].map(_dumped).astype("str") for name in mixed})
+    table = pa.Table.from_pandas(told.reset_index(drop=True), preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _MIXED: json.dumps(mixed)})
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
@@ -193,5 +220,12 @@ def _arrow(frame: pd.DataFrame | None) -> bytes:
 def _frame(data: bytes) -> pd.DataFrame | None:
     if not data:
         return None
-    frame: pd.DataFrame = pa.ipc.open_file(pa.BufferReader(data)).read_all().to_pandas()
-    return frame
+    table = pa.ipc.open_file(pa.BufferReader(data)).read_all()
+    frame: pd.DataFrame = table.to_pandas()
+    mixed = json.loads(table.schema.metadata.get(_MIXED, b"[]"))
+    read = {name: pd.Series([json.loads(cell) for cell in frame[name]], dtype=object) for name in mixed}
+    return frame.assign(**read)
+
+
+def _dumped(cell: Any) -> str:
+    return json.dumps(None if cell is pd.NA or cell is pd.NaT else cell, default=str)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
-from .archive import ENDING, HEAD, PROOF, NotWhole, Position, Rotated, digest, fits, opened, rotated
+from .archive import ENDING, HEAD, PROOF, NotWhole, Position, Rotated, behind, digest, fits, opened, rotated
 
 BLOCK = 1 << 18  # bytes read at a time: what waits longer than that is caught up with in pieces
+STEP = 10_000_000  # ns by which the clock of a file system may lag behind
 LONGEST = 16 << 20  # bytes of a line; more without an end is given as one
 
 
@@ -19,14 +21,14 @@ class Tail:
     been rotated away and nothing can follow. A log that was renamed is read to its end before the new one is begun, and
     that is when the new one has its first byte: a writer that has moved on does not come back. After copytruncate the rest
     is read from the copy. Files that were compressed meanwhile are read as the plain ones; a file is known by its inode, one that
-    was copied or compressed by what is in it. `lost` counts the times when neither the file nor a copy was found again, or was
-    compressed and is not whole.
+    was copied or compressed by what is in it. Where a file is gone, reading goes on in the oldest one that was rotated away after
+    it. `lost` counts the times when neither the file nor a copy was found again, or was compressed and is not whole.
     """
 
     def __init__(self, path: Path, position: Position | None = None, *, end: bool = False) -> None:
         self.path, self.lost = Path(path), 0
         self._file: int | None = None
-        self._inode, self._packed = 0, False
+        self._inode, self._packed, self._written = 0, False, time.time_ns() - STEP
         self._offset, self._left, self._before, self._head = 0, b"", b"", b""
         self._broken: set[int] = set()  # inodes of files that could not be unpacked
         self._looked: dict[Rotated, bool] = {}  # is it the file that is open?
@@ -36,11 +38,10 @@ class Tail:
             self._to_end()
 
     @property
-    def position(self) -> Position | None:
-        """After the last line that `read` gave; None before there is a file."""
-        if self._file is None:
-            return None
-        return Position(self._inode, self._offset, digest(self._before), digest(self._head), len(self._head))
+    def position(self) -> Position:
+        """After the last line that `read` gave; before there is a file, that of an empty one that was made now."""
+        before, head = digest(self._before), digest(self._head)
+        return Position(self._inode, self._offset, before, head, len(self._head), self._written)
 
     def read(self, most: int) -> list[bytes]:
         """The next lines without their ends, at most `most`; an empty list when there are none now."""
@@ -70,6 +71,7 @@ class Tail:
         self.close()
         self._file, self._inode, self._packed, self._looked = file, inode, path.suffix == ENDING, {}
         self._offset, self._left = offset, b""
+        self._written = os.fstat(file).st_mtime_ns
         begin = max(offset - PROOF, 0)
         self._before, self._head = os.pread(self._file, offset - begin, begin), os.pread(self._file, HEAD, 0)
         return True
@@ -89,14 +91,18 @@ class Tail:
 
     def _lines(self, most: int) -> list[bytes]:
         assert self._file is not None
-        data = os.pread(self._file, BLOCK, self._offset + len(self._left))
-        whole, newline, left = data.rpartition(b"\n")
-        if not newline:
-            self._left += data
-            return self._rest() if len(self._left) > LONGEST else []
+        written = os.fstat(self._file).st_mtime_ns  # before it is read: that of a copy that is made now is not older
+        newline = b""
+        while not newline:  # a line may be longer than a block
+            data = os.pread(self._file, BLOCK, self._offset + len(self._left))
+            whole, newline, left = data.rpartition(b"\n")
+            if not newline:
+                self._left += data
+                if not data or len(self._left) > LONGEST:
+                    return self._rest() if len(self._left) > LONGEST else []
         lines = (self._left + whole).split(b"\n", most)
         self._left = left if len(lines) <= most else b""  # what was read and not given is read again
-        given = lines[:most]
+        given, self._written = lines[:most], written
         self._passed(b"\n".join(given) + newline)
         return given
 
@@ -136,17 +142,17 @@ class Tail:
     def _after(self, found: list[Rotated]) -> list[Rotated]:
         """Of `found`, those after the open file: by its inode, else by what is in it (it was compressed), else by its time
         (it was deleted)."""
-        for known in (lambda one: one.inode == self._inode, self._is_open):
-            at = next((n for n in reversed(range(len(found))) if known(found[n])), None)
-            if at is not None:
-                return found[at + 1 :]
+        own = [n for n, one in enumerate(found) if one.inode == self._inode]
+        own = own[-1:] or [n for n, one in enumerate(found) if self._is_open(one)]
+        if own:
+            return found[own[0] + 1 :]
         assert self._file is not None
         return [one for one in found if one.written > os.fstat(self._file).st_mtime_ns]
 
     def _is_open(self, one: Rotated) -> bool:
         position = self.position
-        if position is None or not position.known:
-            return False  # an empty file looks like any other
+        if not position.known or one.written < position.written:
+            return False  # an empty file looks like any other, and one of a header alone like those before it
         if one not in self._looked:
             self._looked[one] = fits(one.path, position)
         return self._looked[one]
@@ -165,27 +171,41 @@ class Tail:
 
     def _recover(self) -> None:
         """The file was emptied: its rest is in the copy that was made before."""
-        position = self.position
-        assert position is not None
-        self._begin(position, copies=True)
+        self._begin(self.position, self._newer(self.position))
 
     def _resume(self, position: Position) -> None:
         """Where an earlier process stopped: the log itself, or the file that it has become meanwhile."""
-        if self._open(self.path, 0):
-            assert self._file is not None
-            if self._inode == position.inode and position.fits(self._file):
-                self._open(self.path, position.offset)
-                return
-        self._begin(position, copies=False)
+        newer = self._newer(position)
+        own = self._open(self.path, 0) and self._inode == position.inode and fits(self.path, position)
+        # Inodes are used again, and headers are alike: it may be a later log that looks the same so far.
+        if own and not any(self._is_before(one, position) for one in newer):
+            self._open(self.path, position.offset)
+        else:
+            self._begin(position, newer)
 
-    def _begin(self, position: Position, copies: bool) -> None:
-        """Read on in the rotated file that holds `position`; the log and those in between are its successors."""
-        found = rotated(self.path)[::-1]
-        own = [one for one in found if one.inode == position.inode and not copies]
-        others = [one for one in found if one not in own] if position.known or position.offset else []
-        for one in [*own, *others]:
+    def _is_before(self, one: Rotated, position: Position) -> bool:
+        """Does a file hold `position` as the log does, and is no copy of it: does it go on otherwise?"""
+        rest = behind(self.path, position.offset)
+        return fits(one.path, position) and not rest.startswith(behind(one.path, position.offset))
+
+    def _newer(self, position: Position) -> list[Rotated]:
+        """What may hold `position` or have come after it, oldest first."""
+        tied = bool(position.known)  # with the file before it, an empty one may share the time
+        found = rotated(self.path)
+        return [
+            one
+            for one in found
+            if one.written > position.written
+            or (one.written == position.written and (tied or one.inode == position.inode))
+        ]
+
+    def _begin(self, position: Position, newer: list[Rotated]) -> None:
+        """Read on in the oldest of `newer` that holds `position`; else what was there is lost, and the next one is begun."""
+        for one in newer:
             if fits(one.path, position) and self._open(one.path, position.offset):
                 return
-        self.lost += 1
-        if not self._open(self.path, 0):
+        before, later = self.lost, [one.path for one in newer if one.size]
+        if not self._advance([*later, self.path]):
             self.close()
+        if self.lost == before and position.inode:  # it is not among the broken ones, and there was one
+            self.lost += 1
