@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .cells import EXACT, Seen, Written, integer_kind, integers, objects, spelt
+from .cells import EXACT, Kind, Seen, Written, integer_kind, integers, objects, spelt
 from .column_types import ColumnType, infer
 from .errors import DataError
 
@@ -111,7 +111,14 @@ def _plain(values: pd.Series) -> tuple[Any, list[str]]:
 def _whole_numbers(cells: list[Any], missing: bool) -> Any:
     exact = [None if v is None else int(v) for v in cells]
     largest = max(abs(v) for v in exact if v is not None)
+    if integer_kind(largest) is Kind.TEXT:  # longer than any number that can be computed with
+        return pd.Series([None if v is None else _digits(v) for v in exact], dtype="str")
     return integers(exact, Seen(integer_kind(largest), missing, False, largest).settled())
+
+
+def _digits(value: int) -> str:
+    """Also of more digits than `str` writes."""
+    return str(value) if abs(value) < 10**4000 else hex(value)
 
 
 def untyped_of(frame: pd.DataFrame) -> frozenset[str]:

@@ -115,7 +115,7 @@ class Scorer:
             bad(at, reason(error))
 
         for begin, end, found in sift(0, len(cells), lambda a, b: self.following.scores(cells.iloc[a:b])[0], refuse):
-            part, self._good = frame.iloc[begin:end], cells.iloc[begin : begin + 1]
+            part, self._good = self._typed(frame.iloc[begin:end], cells.iloc[begin:end]), cells.iloc[begin : begin + 1]
             if hooks:
                 self._heard(part, found)
             yield part, found
@@ -142,6 +142,11 @@ class Scorer:
     def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The cells that the model reads: nothing in another column can make a row bad."""
         return frame.reindex(columns=sorted(self._features()))
+
+    def _typed(self, rows: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+        """`rows` with what the model reads as it reads it: numbers are numbers in alerts, all else is as the log has it."""
+        _, known = self.following.predictor.as_trained(cells, self.following.table)
+        return rows.assign(**{name: known[name] for name in known.columns if name in rows.columns})
 
     def _heard(self, rows: pd.DataFrame, found: pd.DataFrame) -> None:
         """A hook that cannot bear a row must not keep its alert from being written."""
