@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import jenga_core
+from jenga_core.commands.scores import lines, with_baselines
 
 
 def rows(size=600, seed=0):
@@ -60,6 +61,8 @@ def test_report_and_card_say_it_in_front_of_the_scores(tmp_path):
     folder = train(tmp_path / "run", table, report=True).folder
     assert "'leak' tells the classes apart alone" in (folder / "README.md").read_text().split("## Data")[0]
     assert 'class="caution"' in (folder / "report.html").read_text()
+    judged = with_baselines(jenga_core.load(folder).evaluate(), folder)
+    assert "'leak' tells the classes apart alone" in "\n".join(lines(judged))
 
 
 def test_the_task_of_threats_says_so_too_and_names_a_few_of_many(tmp_path):

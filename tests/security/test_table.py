@@ -150,7 +150,7 @@ def test_a_column_of_decimals_that_rises_from_row_to_row_is_doubted_and_kept():
 
 @pytest.mark.parametrize("name", ["Unnamed: 0", "id", "anything"])
 @pytest.mark.parametrize(
-    "numbers", [np.arange(60), np.arange(60)[::-1] - 7, np.arange(60) * 3.0, np.arange(60) ** 2 + 10**12]
+    "numbers", [np.arange(60), np.arange(60)[::-1] - 7, np.arange(60) * 3, np.arange(60) ** 2 + 10**12]
 )
 def test_row_numbers_are_left_out_loudly_unless_they_are_listed(name, numbers):
     cells = pd.DataFrame({name: numbers, "x": RNG.normal(size=60)})

@@ -24,7 +24,7 @@ def recorded(model: Path) -> list[Judgement]:
 
 
 def with_baselines(judgements: Sequence[Judgement], model: Path) -> list[Judgement]:
-    """The same judgements with the baselines that the run fitted and judged on the same rows.
+    """The same judgements with the baselines that the run fitted and judged on the same rows, and the caution it gave there.
 
     A task whose state was amended since, by another threshold say, would stand beside baselines that still have the old
     one: of those only the metrics stay in which the model itself scores as it did then.
@@ -35,10 +35,11 @@ def with_baselines(judgements: Sequence[Judgement], model: Path) -> list[Judgeme
     for j in judgements:
         then = known.get((j.task, j.split))
         baselines = then.baselines if then else {}
+        caution = then.caution if then and f"tasks/{j.task}" not in amended else ""  # else it may be of that threshold
         if then and f"tasks/{j.task}" in amended:
             same = {m for m, s in j.scores.items() if m in then.scores and _equal(s.value, then.scores[m].value)}
             baselines = {n: {m: s for m, s in scores.items() if m in same} for n, scores in baselines.items()}
-        made.append(replace(j, baselines=baselines))
+        made.append(replace(j, baselines=baselines, caution=j.caution or caution))
     return made
 
 
