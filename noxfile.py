@@ -147,10 +147,16 @@ def pyod(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """The README's first command as it is written there, by pip, in a fresh environment."""
     line = next(line for line in (HERE / "README.md").read_text().splitlines() if line.startswith("pip install "))
-    session.run("bash", "-c", line, external=True)
+    folder = Path(session.create_tmp()) / "checkout"  # the demo leaves its folder where it runs
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for package in PACKAGES:
+        (folder / package).symlink_to(HERE / package)
+    with session.chdir(folder):
+        session.run("bash", "-c", line, external=True)
 
 
-@nox.session
+@nox.session(venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """The lower bounds of the packages are true: a fast part of the suite with the oldest releases that they allow."""
     session.install("--resolution", "lowest-direct", *[f"./{package}" for package in PACKAGES])  # an option of uv
