@@ -25,8 +25,10 @@ def train(folder, table, task="core/classification", columns=None, report=False,
         "inputs": {"i": inputs},
         "backbones": {"b": {"kind": "security/tabular-mlp", "width": 8, "depth": 1}},
         "tasks": {"threat": {"kind": task, "target": "label", **options}},
-        "train": {"epochs": 1, "batch_size": 256, "bootstrap": 0, "baselines": False},
+        "train": {"epochs": 1, "batch_size": 256, "bootstrap": 0, "baselines": False, "explanations": False},
     }
+    if isinstance(table, str):
+        config["data"]["t"]["path"], table = table, None
     return jenga_core.train(config, data=table, output=folder, quiet=True, report=report)
 
 
@@ -58,7 +60,8 @@ def test_a_column_that_alone_tells_the_classes_apart_is_kept_and_shouted(tmp_pat
 def test_report_and_card_say_it_in_front_of_the_scores(tmp_path):
     table = rows(300)
     table["leak"] = leaks(table)["number"]
-    folder = train(tmp_path / "run", table, report=True).folder
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    folder = train(tmp_path / "run", str(tmp_path / "rows.csv"), report=True).folder
     assert "'leak' tells the classes apart alone" in (folder / "README.md").read_text().split("## Data")[0]
     assert 'class="caution"' in (folder / "report.html").read_text()
     judged = with_baselines(jenga_core.load(folder).evaluate(), folder)
