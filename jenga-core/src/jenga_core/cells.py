@@ -15,6 +15,7 @@ Zero-padded numbers ("007") are numbers; hexadecimal ones, dates and true/false 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -25,7 +26,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MARKS = ("NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "<NA>", "#N/A")
+from .values import MARKS, Numerals
+
 EXACT = 2**53  # float64 holds every integer up to here
 DIGITS = 300  # float64 ends at 1.8e308: a longer integer could not be scaled by anyone
 _SMALL = np.iinfo(np.int64)
@@ -69,6 +71,21 @@ class Seen:
 
 
 # ------------------------------------------------------------------ cells that are text in the file (CSV)
+
+
+def spelt_as_python(texts: pa.Array, numerals: Numerals) -> tuple[pa.Array, pa.Array]:
+    """(the texts, numbers among them as Python spells them; bool: is it a number only to Python, and not so spelt?)."""
+    if numerals.usual:
+        return texts, pa.array(np.zeros(len(texts), dtype=bool))
+    bare = pc.utf8_trim_whitespace(texts)
+    spaces = "[ \u00a0\u202f\u2009]" if numerals.thousands == " " else re.escape(numerals.thousands or "")
+    grouped = f"|[0-9]{{1,3}}({spaces}[0-9]{{3}})+" if numerals.thousands else ""
+    own = pc.match_substring_regex(bare, f"^[+-]?([0-9]+{grouped})?({re.escape(numerals.decimal)}[0-9]+)?$")
+    own = pc.and_(own, pc.match_substring_regex(bare, "[0-9]"))
+    made = pc.replace_substring_regex(bare, spaces, "") if numerals.thousands else bare
+    made = pc.replace_substring(made, numerals.decimal, ".")
+    foreign = pc.and_(pc.invert(own), pc.match_substring_regex(bare, r"^[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?$"))
+    return pc.if_else(own, made, texts), pc.fill_null(foreign, False)
 
 
 def look(cells: pa.Array, seen: Seen, absent: Sequence[str]) -> Seen:

@@ -13,17 +13,19 @@ that holds nothing but numbers is numbers, however they are spelt.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, time
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .cells import MARKS, Kind, Seen, column, look, objects, spelt
+from .cells import Kind, Seen, column, look, objects, spelt, spelt_as_python
+from .errors import DataError
+from .values import USUAL, Numerals
 
 Form = Literal["integer", "float", "boolean", "time", "text", "other"]
 _PLAIN = (  # what Python writes for the number it reads: at most 15 digits of a fraction, none of them idle, no exponent
@@ -39,15 +41,15 @@ class ColumnType:
     """`form`: what the cells are. `written`: they are compared as they are written.
 
     `words`: how the text of the training files spelt false and true, None where they were truth values already;
-    `times`: how it spelt times, as `strftime` writes it; both only of columns that are compared as written. `marks`: cells such
-    as NA are missing among numbers.
+    `times`: how it spelt times, as `strftime` writes it; both only of columns that are compared as written. `numerals`: how
+    the text of the training files spelt numbers.
     """
 
     form: Form
     written: bool = False
     words: tuple[str, str] | None = None
     times: str | None = None
-    marks: bool = True
+    numerals: Numerals = USUAL
 
     def read(self, cells: pd.Series) -> Any:
         """`cells` as what they are. A cell that cannot be that stays as it is written: who needs a number says so.
@@ -66,7 +68,8 @@ class ColumnType:
     def state(self) -> dict[str, Any]:
         """As JSON, what is not as usual."""
         kept = {"written": self.written, "words": self.words and list(self.words), "times": self.times}
-        return {"form": self.form, **{k: v for k, v in kept.items() if v}, **({} if self.marks else {"marks": False})}
+        numerals = {} if self.numerals == USUAL else {"numerals": asdict(self.numerals)}
+        return {"form": self.form, **{k: v for k, v in kept.items() if v}, **numerals}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any] | str) -> ColumnType:
@@ -79,7 +82,7 @@ class ColumnType:
             bool(state.get("written", False)),
             None if words is None else (words[0], words[1]),
             state.get("times"),
-            bool(state.get("marks", True)),
+            Numerals(**state.get("numerals", {})),
         )
 
     # ------------------------------------------------------------------ one form each
@@ -96,14 +99,26 @@ class ColumnType:
         return self._parsed(pd.Series([spelt(v) for v in values], index=cells.index, dtype="str"))
 
     def _parsed(self, cells: pd.Series) -> Any:
-        texts = _arrow(cells)
-        absent = ("", *MARKS) if self.marks else ("",)
+        texts, absent = _arrow(cells), self.numerals.absent
         if self.written and not _all_plain(texts, absent):
             return _series(_canonical(texts, absent), cells)
+        texts, foreign = spelt_as_python(texts, self.numerals)
+        if pc.any(foreign).as_py():
+            self._refuse(cells, foreign)
         seen = look(texts, Seen(), absent).settled()
         if seen.kind is Kind.TEXT:
-            return cells
+            return cells if self.numerals.usual else _series(texts, cells)
         return pd.Series(column(texts, seen, absent, ()), index=cells.index, name=cells.name)
+
+    def _refuse(self, cells: pd.Series, foreign: pa.Array) -> NoReturn:
+        at = pc.index(foreign, True).as_py()
+        raise DataError(
+            f"{cells.iloc[at]!r} is not spelt as the numbers of this table are (decimal: {self.numerals.decimal!r}, thousands: "
+            f"{self.numerals.thousands!r})",
+            row=cells.index[at],
+            column=str(cells.name),
+            next="spell it so, or give numbers as numbers",
+        )
 
     def _truths(self, cells: pd.Series) -> Any:
         if self.words is None and getattr(cells.dtype, "kind", "O") == "b":
@@ -145,35 +160,36 @@ class ColumnType:
 
 
 def infer(
-    pieces: Sequence[tuple[pd.Series, bool]], *, written: bool, marks: bool = True
+    pieces: Sequence[tuple[pd.Series, bool]], *, written: bool, numerals: Numerals = USUAL
 ) -> tuple[ColumnType, list[str]]:
     """The type of a column from its pieces in all files, and the forms that they had.
 
     A piece is (cells, whether they are text that says nothing of its type). `written`: it is compared as it is written.
     """
-    found = [_form(cells, untyped, marks) for cells, untyped in pieces]
+    found = [_form(cells, untyped, numerals) for cells, untyped in pieces]
     forms = sorted({form for form in found if form is not None})
     if not forms:
-        return ColumnType("float", written, marks=marks), []
+        return ColumnType("float", written, numerals=numerals), []
     form: Form = forms[0] if len(forms) == 1 else "float" if set(forms) == {"integer", "float"} else "text"  # type: ignore[assignment]
     if "other" in forms:
         return ColumnType("other", written), forms
     texts = [_arrow(cells) for cells, untyped in pieces if untyped]
     if not written:
-        return ColumnType(form, marks=marks), forms
-    if form in ("integer", "float") and not all(_all_plain(each, ("", *MARKS) if marks else ("",)) for each in texts):
+        return ColumnType(form, numerals=numerals), forms
+    if form in ("integer", "float") and not all(_all_plain(each, numerals.absent) for each in texts):
         form = "text"
     words = _words(texts) if form == "boolean" else None
     if form == "boolean" and texts and words is None:
         form = "text"  # true beside True: as they are written, two names
     times = _spelling(texts) if form == "text" else None
-    return ColumnType(form, True, words, times, marks), forms
+    return ColumnType(form, True, words, times, numerals), forms
 
 
-def _form(cells: pd.Series, untyped: bool, marks: bool) -> Form | None:
+def _form(cells: pd.Series, untyped: bool, numerals: Numerals) -> Form | None:
     """None where no cell has a value."""
     if untyped:
-        return _form_of_text(_arrow(cells), ("", *MARKS) if marks else ("",))
+        texts, foreign = spelt_as_python(_arrow(cells), numerals)
+        return "text" if pc.any(foreign).as_py() else _form_of_text(texts, numerals.absent)
     if not cells.notna().any():
         return None
     if cells.dtype == "str":

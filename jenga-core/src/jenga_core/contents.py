@@ -15,6 +15,7 @@ import pandas as pd
 from .cells import EXACT, Kind, Seen, Written, integer_kind, integers, objects, spelt
 from .column_types import ColumnType, infer
 from .errors import DataError
+from .values import USUAL, Numerals
 
 _SCALARS = (str, bool, int, float, np.generic)
 
@@ -23,14 +24,14 @@ _SCALARS = (str, bool, int, float, np.generic)
 class Part:
     """The rows of one file or DataFrame, tidy. `name` is how messages call it.
 
-    `untyped`: columns of text that say nothing of their types, as in CSV; `marks`: NA and the like are missing among numbers.
+    `untyped`: columns of text that say nothing of their types, as in CSV; `numerals`: how they spell numbers.
     """
 
     name: str
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
     untyped: frozenset[str] = frozenset()
-    marks: bool = True
+    numerals: Numerals = USUAL
 
     def arranged(self, other: Part) -> pd.DataFrame:
         """The other's frame in this one's order of columns. Raises `DataError` when the columns are not the same."""
@@ -161,10 +162,10 @@ def joined(
         pieces = [frame[name] for frame in frames]
         if types is None or name not in types:
             untyped = [name in part.untyped for part in parts]
-            known, said = infer(
-                list(zip(pieces, untyped, strict=True)), written=name in written, marks=all(p.marks for p in parts)
-            )
+            numerals = next((p.numerals for p in parts if p.untyped), USUAL)
+            known, said = infer(list(zip(pieces, untyped, strict=True)), written=name in written, numerals=numerals)
             notes += _mixed(name, known, said)
+            notes += _hint(name, pieces) if known.form == "text" and not known.written and any(untyped) else []
         else:
             known = types[name]
         found[name] = known
@@ -187,6 +188,29 @@ def _mixed(name: str, known: ColumnType, forms: Sequence[str]) -> list[str]:
     if known.form != "text" or known.written or len(forms) < 2:
         return []
     return [f"column {name!r} holds {' and '.join(forms)} in different files; its cells are taken as text"]
+
+
+_SPELLINGS = {  # of numbers that are text without an option: pattern -> what it is, the option
+    r"[+-]?\d+,\d+": ("a decimal comma", 'decimal: ","'),
+    r"[+-]?\d{1,3}(\.\d{3})*,\d+": ("a decimal comma", 'decimal: ",", thousands: "."'),
+    r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?": ("separators of thousands", 'thousands: ","'),
+    r"[+-]?\d{1,3}([ \u00a0\u202f]\d{3})+": ("blanks between thousands", 'thousands: " "'),
+    r"[+-]?\d+(\.\d+)?\s?%": ("a percent sign", None),
+}
+
+
+def _hint(name: str, pieces: Sequence[pd.Series]) -> list[str]:
+    """What to say of text most of whose cells look like numbers that some people spell so."""
+    head = pd.concat([piece.dropna().head(200) for piece in pieces]).astype("str").str.strip()
+    plain = head.str.fullmatch(r"[+-]?\d+(\.\d+)?")
+    for pattern, (what, option) in _SPELLINGS.items():
+        alike = head.str.fullmatch(pattern)
+        if len(head) and alike.any() and (alike | plain).mean() > 0.9:
+            cure = (
+                f"to read it: source: {{kind: core/csv, {option}}}" if option else "take the sign out to have numbers"
+            )
+            return [f"column {name!r} seems to hold numbers with {what} ({head[alike].iloc[0]!r}), and is text; {cure}"]
+    return []
 
 
 def _stacked(pieces: list[pd.Series]) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .errors import DataError
 from .values import (
+    USUAL,
     Array,
     Batch,
     Classical,
@@ -23,6 +24,7 @@ from .values import (
     Encoded,
     Features,
     HeadContext,
+    Numerals,
     Part,
     Purpose,
     Ragged,
@@ -74,12 +76,11 @@ class Live(Protocol):
 class Source(Protocol):
     """A file format or stream -> tables. Built as `Source(config)`.
 
-    `untyped = True` says that `written` gives text whose types the format does not know; `marks`: that NA and the like are
-    missing among numbers.
+    `untyped = True` says that `written` gives text whose types the format does not know, and `numerals` how it spells numbers.
     """
 
     untyped: bool = False
-    marks: bool = True
+    numerals: Numerals = USUAL
 
     def __init__(self, config: Any) -> None: ...
 

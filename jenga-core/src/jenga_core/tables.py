@@ -208,7 +208,7 @@ def _whole(file: Path, registry: Registry, config: ComponentConfig | None, neede
     untyped = frozenset(map(str, frame.columns)) if source.untyped else untyped_of(frame)
     frame, notes = tidy(frame, shown(file))
     said = (*(f"{shown(file)}: {note}" for note in source.notes()), *notes)
-    return Part(shown(file), frame, said, untyped, source.marks)
+    return Part(shown(file), frame, said, untyped, source.numerals)
 
 
 def _read_splits(

@@ -32,7 +32,7 @@ def _zst(path: Path, mode: str) -> Any:
 def _zip(path: Path, mode: str) -> Iterator[Any]:
     """The only file in the archive."""
     with zipfile.ZipFile(path) as archive:
-        names = [n for n in archive.namelist() if not n.endswith("/")]
+        names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
         if len(names) != 1:
             raise DataError(f"the archive holds {len(names)} files, not one: {', '.join(names[:5])}", where=shown(path))
         with archive.open(names[0]) as stream:
@@ -95,6 +95,18 @@ def opened(path: Any) -> Iterator[BinaryIO]:
         raise DataError("the compressed file is cut off: it ends too early", where=shown(path)) from None
     except (OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot be read: {error}", where=shown(path)) from None
+    except (
+        RuntimeError,
+        NotImplementedError,
+    ) as error:  # zipfile's, for a password and for methods that it does not know
+        locked = "password" in str(error)
+        what = (
+            "the archive is locked with a password"
+            if locked
+            else f"the archive is packed in a way unknown here: {error}"
+        )
+        cure = "unzip -P PASSWORD" if locked else "unzip (or 7z x)"
+        raise DataError(what, where=shown(path), next=f"unpack it first: {cure} {path.name}") from None
 
 
 def utf8_blocks(path: Any, encoding: str = "utf-8", *, step: str = _ENCODING_STEP) -> Generator[bytes]:

@@ -23,6 +23,28 @@ Purpose: TypeAlias = Literal["train", "evaluate", "predict"]
 
 # ------------------------------------------------------------------ the file's side
 
+MARKS = ("NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "<NA>", "#N/A")
+
+
+@dataclass(frozen=True, slots=True)
+class Numerals:
+    """How text spells numbers. `marks`: NA and the like are missing among them. `thousands` stands between three digits each."""
+
+    marks: bool = True
+    decimal: str = "."
+    thousands: str | None = None
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        return ("", *MARKS) if self.marks else ("",)
+
+    @property
+    def usual(self) -> bool:
+        return self.decimal == "." and self.thousands is None
+
+
+USUAL = Numerals()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:

@@ -14,14 +14,18 @@ from pyarrow import csv
 from ..cells import frame
 from ..contracts import Live
 from ..errors import DataError
+from ..textfiles import ending
+from .quoting import well_formed
 from .source_config import CsvConfig
 
 
 class LiveCsv(Live):
     """The first line holds the names unless the config gives them; where it comes again, a new log has begun."""
 
-    def __init__(self, config: CsvConfig, blank: Sequence[str], delimiter: str) -> None:
-        self.config, self._blank, self._delimiter = config, blank, delimiter
+    def __init__(self, config: CsvConfig, blank: Sequence[str], name: str) -> None:
+        tabs = ending(name) in (".tsv", ".tab")
+        self.config, self._blank = config, blank
+        self._delimiter, self._quote = config.delimiter or ("\t" if tabs else ","), config.quote_of(tabs)
         self._header: bytes | None = None
         self._names = list(config.names or [])
 
@@ -39,8 +43,10 @@ class LiveCsv(Live):
         table = self._cells(rows, self._names)
         if any(b"\r" in line for line in rows):  # it would make two rows, which a quote that swallows one could hide
             raise DataError("a line end within a line")
+        if self._quote and any(not well_formed(line, self._quote, self._delimiter) for line in rows):
+            raise DataError("a quote is opened and not closed, or not doubled inside quotes")
         if table.num_rows != len(rows):
-            raise DataError("a quote is opened and not closed")
+            raise DataError("a line without a cell")
         absent = pa.array(self._blank, pa.string())
         cells = {name: table[name].combine_chunks() for name in self._names}
         made = {n: pc.if_else(pc.is_in(c, absent), None, c).to_pandas() for n, c in cells.items()}
@@ -59,7 +65,7 @@ class LiveCsv(Live):
             return csv.read_csv(
                 io.BytesIO(data),
                 csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
-                csv.ParseOptions(delimiter=self._delimiter, quote_char=self.config.quote or False),
+                csv.ParseOptions(delimiter=self._delimiter, quote_char=self._quote or False),
                 csv.ConvertOptions(column_types=dict.fromkeys(names or [], pa.string()), strings_can_be_null=False),
             )
         except pa.ArrowInvalid as error:

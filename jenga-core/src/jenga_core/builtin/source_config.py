@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -30,11 +30,28 @@ class CsvConfig(ComponentConfig):
         "<NA>, #N/A, in columns of numbers only. An empty cell is always missing",
     )
     quote: str | None = Field(
-        default='"',
+        default="auto",
         min_length=1,
-        max_length=1,
-        description="around cells that hold a delimiter or a line end; null: no quoting",
+        description='a character around cells that hold a delimiter or a line end; null: no quoting; auto: ", but none for .tsv '
+        "and .tab, whose format has no quotes",
     )
+    decimal: Literal[".", ","] = Field(default=".", description="before the fraction of a number")
+    thousands: Literal[",", ".", " ", "'"] | None = Field(
+        default=None, description="between each three digits of a number; ' ' is also a no-break space"
+    )
+
+    def quote_of(self, tabs: bool) -> str | None:
+        """The character; `tabs`: of a file whose name says that it is parted by tabs."""
+        if self.quote == "auto":
+            return None if tabs else '"'
+        return self.quote
+
+    @field_validator("quote")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and value != "auto" and len(value) != 1:
+            raise ValueError(f"{value!r} is neither one character nor auto")
+        return value
 
     @field_validator("encoding")
     @classmethod
@@ -53,6 +70,8 @@ class CsvConfig(ComponentConfig):
             raise ValueError(f"`names` holds {sorted({n for n in self.names if self.names.count(n) > 1})} twice")
         if self.quote is not None and self.quote == self.delimiter:
             raise ValueError("`quote` and `delimiter` are the same character")
+        if self.thousands == self.decimal:
+            raise ValueError("`decimal` and `thousands` are the same character")
         return self
 
 
