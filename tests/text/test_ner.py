@@ -154,14 +154,14 @@ def test_words_must_be_those_of_the_text() -> None:
 
 
 def test_what_is_odd_is_counted() -> None:
-    texts = [TEXT, TEXT, None, "  ", TEXT, TEXT]
+    texts = [TEXT, TEXT, None, "  ", TEXT, "Rene\u0301 John"]
     targets = [
         ENTITIES,
         None,
         [],
         [],
         [{"start": 5, "end": 9, "label": "ORG"}],
-        [{"start": 4, "end": 9, "label": "PER"}],
+        [{"start": 0, "end": 4, "label": "PER"}],  # without the accent of its last letter
     ]
     task, cells, _ = task_over(texts[:1], targets[:1])
     cells = pd.DataFrame({"text": texts, "entities": targets})
@@ -174,7 +174,7 @@ def test_what_is_odd_is_counted() -> None:
     }
     assert found.remarks == {
         "an entity of a type that training rows lack (judged as missed)": 1,
-        "an entity cuts a token (learned as the whole token, judged as it is)": 1,  # it begins with a blank
+        "an entity cuts a token (learned as the whole token, judged as it is)": 1,
     }
 
 
@@ -204,6 +204,22 @@ def test_special_tokens_and_outside_words_are_no_part_of_the_score() -> None:
     assert special.any()
     perfect[special] = 1  # whatever a model says there
     assert task.metrics().compute({"tags": Ragged(perfect, y.starts)}, columns)["f1"] == 1.0
+
+
+def test_the_score_of_an_entity_is_over_all_its_tokens() -> None:
+    """The geometric mean from its first token to its last: of one token the score itself."""
+    task, *_ = task_over([TEXT], [ENTITIES])
+    task.whole_words = False
+    spans = Ragged.of(
+        [[(-1, 0, 0), (0, 0, 2), (0, 2, 4), (0, 5, 9), (0, 10, 12), (0, 12, 14)], [(-1, 0, 0), (0, 0, 4)]]
+    )
+    loc, per = 1 + 2 * task.types.index("LOC"), 1 + 2 * task.types.index("PER")
+    tags = Ragged.of([np.array([0, per, per + 1, per + 1, loc, loc]), np.array([0, loc])])
+    score = Ragged.of([np.array([1.0, 0.9, 0.4, 0.2, 0.7, 0.3]), np.array([1.0, 0.6])])
+    encoded = Encoded({}, np.array([True, True]), spans=spans)
+    found = task.decode({"tags": tags, "score": score}, np.arange(2), {"input": encoded})["entities"]
+    assert [e["score"] for e in found[0]] == pytest.approx([(0.9 * 0.4 * 0.2) ** (1 / 3), 0.7, 0.3], abs=1e-6)
+    assert [e["score"] for e in found[1]] == pytest.approx([0.6], abs=1e-6)
 
 
 def test_bio_that_begins_with_i_is_read_and_counted() -> None:

@@ -97,6 +97,23 @@ def test_verdicts() -> None:
     assert found["listening.p(b)"].tolist() == pytest.approx([0.8, 0.5, 0.1])
 
 
+@pytest.mark.parametrize(
+    ("limits", "verdicts"),
+    [
+        ({}, ["PASS", "REVIEW", "FAIL", "FAIL"]),
+        ({"review_above": 0.2}, ["PASS", "REVIEW", "REVIEW", "FAIL"]),
+        ({"review_above": 0.6}, ["PASS", "FAIL", "FAIL", "FAIL"]),
+        ({"pass_above": 0.4, "review_above": 0.2}, ["PASS", "PASS", "REVIEW", "FAIL"]),
+    ],
+)
+def test_review_begins_above_review_above(limits: dict[str, float], verdicts: list[str]) -> None:
+    task = ScoringTask(ScoringConfig(target="labels", heads=HEADS, **limits))
+    rows = np.repeat([[0.9], [0.5], [0.3], [0.1]], 6, axis=1)
+    found = task.decode({"probability": rows}, np.arange(4), {})
+    assert found["final.verdict"].tolist() == verdicts
+    assert found["opening.verdict"].tolist() == verdicts
+
+
 def test_metrics_judge_probabilities_and_one_output_is_no_micro_average() -> None:
     """Trap 4 of the original: logits were cut at 0.5, and with one output precision, recall and accuracy were one number."""
     task, found = encoded([GOOD, {"opening": [0], "listening": [0, 0, 0, 0, 0]}, {"opening": [0]}])

@@ -146,6 +146,14 @@ def test_bad_answers_are_named(answers: Any, says: str) -> None:
         encoded([answers])
 
 
+@pytest.mark.parametrize("article", ["a", "an", "the", "A", "An", "THE"])
+def test_all_three_articles_are_left_out_of_an_answer(article: str) -> None:
+    """SQuAD's script drops a, an and the, as words of their own."""
+    assert normal(f"{article} old, {article} answer") == "old answer"
+    assert exact(f"{article} answer", ("answer",)) == f1(f"{article} answer", ("answer",)) == 1.0
+    assert normal(f"{article}nswer on theatre") == f"{article.lower()}nswer on theatre"
+
+
 @pytest.mark.parametrize("longest", [1, 2, 9])
 def test_best_is_the_best_of_all_pairs(longest: int) -> None:
     rng = np.random.default_rng(longest)

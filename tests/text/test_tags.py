@@ -130,3 +130,13 @@ def test_padding_changes_nothing() -> None:
         alone = constrained(scores[row : row + 1, :length], mask[row : row + 1, :length])
         assert together[row, :length].tolist() == alone[0].tolist()
         assert not together[row, length:].any()
+
+
+def test_a_token_that_ends_where_an_entity_starts_is_no_part_of_it() -> None:
+    """Nor is one that starts where it ends: pieces of words touch, and share no character."""
+    spans = Ragged.of([[(-1, 0, 0), (0, 0, 3), (0, 3, 6), (0, 6, 9)], [(0, 0, 3), (0, 3, 6), (0, 6, 9)]])
+    gold = Ragged.of([[(3, 6, 1)], [(0, 3, 0), (6, 9, 1)]], np.int64)
+    tags, cut, behind = bio.align(gold, spans, 0)
+    loc, per = 1, 3
+    assert tags.values.tolist() == [0, 0, per, 0, loc, 0, per]
+    assert (cut, behind) == (0, 0)

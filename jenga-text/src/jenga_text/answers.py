@@ -47,16 +47,32 @@ def _overlap(one: list[str], other: list[str]) -> float:
     return 2 * same / (len(one) + len(other))
 
 
-def answers_of(cells: pd.Series, contexts: Sequence[str], column: str) -> list[list[Answer] | None]:
-    """The answers of each row, None where there is no label. `DataError` with row and column where one is not in the context."""
+def answers_of(cells: pd.Series, contexts: Sequence[str], column: str) -> tuple[list[list[Answer] | None], int]:
+    """The answers of each row without blanks at their ends, None where there is no label; and in how many rows one had some.
+
+    `DataError` with row and column where one is not in the context, or is nothing but blanks.
+    """
     flat = [
         _of_lists(cell, row, column) if isinstance(cell, Mapping) else cell
         for cell, row in zip(cells, cells.index, strict=True)
     ]
-    rows = zip(lists_of(pd.Series(flat, cells.index, object), column), contexts, cells.index, strict=True)
-    return [
-        None if found is None else [_answer(each, text, row, column) for each in found] for found, text, row in rows
-    ]
+    found: list[list[Answer] | None] = []
+    trimmed = 0
+    lists = lists_of(pd.Series(flat, cells.index, object), column)
+    for given, text, row in zip(lists, contexts, cells.index, strict=True):
+        answers = None if given is None else [_answer(each, text, row, column) for each in given]
+        kept = None if answers is None else [_without_blanks(each, row, column) for each in answers]
+        found.append(kept)
+        trimmed += answers != kept
+    return found, trimmed
+
+
+def _without_blanks(answer: Answer, row: Any, column: str) -> Answer:
+    start, text = answer
+    if text.isspace():
+        what = f"the answer at character {start} is nothing but blanks"
+        raise DataError(what, row=row, column=column, next="an empty list says that there is no answer")
+    return start + len(text) - len(text.lstrip()), text.strip()
 
 
 def _of_lists(cell: Mapping[str, Any], row: Any, column: str) -> Any:

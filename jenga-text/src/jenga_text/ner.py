@@ -33,7 +33,7 @@ from .entity_metrics import EntityMetrics, predicted
 from .feature_crf import FeatureCrf, NoEntities
 from .ner_config import NerConfig
 from .places import continues, cuts_a_word
-from .spans import Span, from_spans, from_tags
+from .spans import Found, Span, from_spans, from_tags
 from .tags import align
 from .viterbi import constrained
 
@@ -50,7 +50,7 @@ class NerTask(Task):
     Target columns: `y` (Ragged, a tag per token, -1 for none), `spans` (places of tokens, or of the words that they begin) and
     `gold` (Ragged [E, 3]: start, end, label). Outputs: `tags` and `score` per token, with `lengths`. Counted in `excluded`:
     rows without a label or a text; in `remarks`: those whose entities cut a token, lie behind what was kept of the text, have
-    a type that training rows lack, or begin with I.
+    a type that training rows lack, begin with I, or have blanks at their ends.
     """
 
     def __init__(self, config: NerConfig) -> None:
@@ -65,7 +65,7 @@ class NerTask(Task):
     def fit(self, cells: pd.DataFrame) -> None:
         self.input, self.column = self._place()
         texts = texts_of(cells[self.config.text], self.config.text)
-        found, _ = self._spans(cells, texts)
+        found = self._spans(cells, texts).rows
         self.whole_words = _end_with_words(found, texts)
         every = {label for row in found for _, _, label in row or ()}
         self.types = list(self.config.types or sorted(every))
@@ -98,17 +98,18 @@ class NerTask(Task):
         self.types, self.input, self.column = list(state["types"]), state["input"], int(state["column"])
         self.whole_words = bool(state["whole_words"])
 
-    def _spans(self, cells: pd.DataFrame, texts: Sequence[str]) -> tuple[list[list[Span] | None], int]:
+    def _spans(self, cells: pd.DataFrame, texts: Sequence[str]) -> Found:
         target = cells[self.config.target]
         if self.config.form == "spans":
-            return from_spans(target, texts, self.config.target), 0
+            return from_spans(target, texts, self.config.target)
         words = cells[self.config.tokens] if self.config.tokens else None
         return from_tags(target, words, texts, self.config.target)
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         encoded, texts = inputs[self.input], texts_of(cells[self.config.text], self.config.text)
         spans = self._tokens(encoded, texts)
-        found, repaired = self._spans(cells, texts)
+        given = self._spans(cells, texts)
+        found = given.rows
         labelled = np.array([row is not None for row in found], dtype=bool)
         number = {label: at for at, label in enumerate(self.types)}
         gold = Ragged.of(
@@ -130,7 +131,7 @@ class NerTask(Task):
             "an entity of a type that training rows lack (judged as missed)": len(
                 set(row[entity[:, 2] == UNKNOWN].tolist())
             ),
-            "an entity begins with I (read as B)": repaired,
+            **given.remarks,
         }
         return Encoded(
             {"y": y, "spans": self._words(encoded, np.arange(len(spans))), "gold": gold},

@@ -15,7 +15,7 @@ Place: TypeAlias = "tuple[int, int]"
 
 _SIGNS = " ./_()[]-"
 _SEP = r"[ ./_()\[\]-]{0,3}"
-_ALONE, _ENDS = r"(?<![^\W_])", r"(?![^\W_])"  # no letter or digit before, behind; an underscore parts words
+ALONE, ENDS = r"(?<![^\W_])", r"(?![^\W_])"  # no letter or digit before, behind; an underscore parts words
 _GROUP, _BETWEEN = re.compile(r"[0-9]+"), re.compile(r"[^0-9]+")
 # 3.14159, 1234567.89 and 1,234,567.00. Not 0712.345678, as no decimal begins with 0 and a digit; not 1.2.3; and not
 # 254712345678.0, a whole number that went through a column of floats.
@@ -95,8 +95,8 @@ _LINK = (
 NO_LETTER = r"(?![^\W\d_])"
 LINKS = rf"{NO_LETTER}(?:{GAP}{_LINK}{NO_LETTER}){{0,5}}{GAP}"
 _NATIONAL_ID = re.compile(
-    rf"{_ALONE}(?:(?:national)?id(?:no|num|number)?|i\.d|kitambulisho|identity|huduma){LINKS}"
-    rf"([0-9](?:{_SEP}[0-9]){{6,7}}){_ENDS}",
+    rf"{ALONE}(?:(?:national)?id(?:no|num|number)?|i\.d|kitambulisho|identity|huduma){LINKS}"
+    rf"([0-9](?:{_SEP}[0-9]){{6,7}}){ENDS}",
     re.IGNORECASE,
 )
 _DATES = ([2, 2, 4], [1, 2, 4], [2, 1, 4], [4, 2, 2], [4, 1, 2], [4, 2, 1])
@@ -111,7 +111,7 @@ def national_ids(text: str) -> Iterator[Place]:
             yield found.span(1)
 
 
-_KRA_PIN = re.compile(rf"{_ALONE}[A-Za-z](?:{_SEP}[0-9]){{9}}{_SEP}[A-Za-z]{_ENDS}")
+_KRA_PIN = re.compile(rf"{ALONE}[A-Za-z](?:{_SEP}[0-9]){{9}}{_SEP}[A-Za-z]{ENDS}")
 
 
 def kra_pins(text: str) -> Iterator[Place]:

@@ -13,23 +13,22 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from .characters import plain
-from .numbers import LINKS, Place, cards, digits, kra_pins, national_ids, phones, without_decimals
+from .numbers import ALONE, ENDS, LINKS, Place, cards, digits, kra_pins, national_ids, phones, without_decimals
 
 # What redaction leaves behind. Nothing is ever found in it, so a redacted text stays as it is; and as its hashes are of letters,
 # nothing with a digit can pass as one.
 PLACEHOLDER = re.compile(r"\[(?:URL|EMAIL|IP|CARD|PHONE|KRA_PIN|NATIONAL_ID|MPESA)(?::[a-p]{12})?\]")
 _SOME = re.compile(r"[0-9@]|://|www\.|[0-9A-Fa-f:]:", re.IGNORECASE)  # a text without any of these holds nothing
 
-_ALONE, _ENDS = r"(?<![^\W_])", r"(?![^\W_])"  # no letter or digit before, behind; an underscore parts words
-_URL = re.compile(rf"{_ALONE}(?:(?:https?|ftp)://|www\.)[^\s<>\"\[\]{{}}|\\^`]+", re.IGNORECASE)
+_URL = re.compile(rf"{ALONE}(?:(?:https?|ftp)://|www\.)[^\s<>\"\[\]{{}}|\\^`]+", re.IGNORECASE)
 _EMAIL = re.compile(r"(?<![\w+-])[\w.+'-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}(?![\w-])")
-_IPV4 = re.compile(rf"{_ALONE}(?<![0-9]\.)[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}{_ENDS}(?!\.[0-9])")
+_IPV4 = re.compile(rf"{ALONE}(?<![0-9]\.)[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}{ENDS}(?!\.[0-9])")
 # A run of these characters has 45 of them at most as an address, and begins with a group.
-_IPV6 = re.compile(rf"{_ALONE}(?<![.:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:.]{{2,48}}{_ENDS}(?!:)")
-_CODE = re.compile(rf"{_ALONE}[A-Z](?=[A-Z0-9]{{0,8}}[0-9])[A-Z0-9]{{9}}{_ENDS}")
+_IPV6 = re.compile(rf"{ALONE}(?<![.:])(?=[0-9A-Fa-f]{{0,4}}:)[0-9A-Fa-f:.]{{2,48}}{ENDS}(?!:)")
+_CODE = re.compile(rf"{ALONE}[A-Z](?=[A-Z0-9]{{0,8}}[0-9])[A-Z0-9]{{9}}{ENDS}")
 _CODE_SAID = re.compile(
-    rf"{_ALONE}(?:m-?pesa|transaction|code|msimbo|muamala|ref|reference){_ENDS}{LINKS}"
-    rf"((?=[a-z]{{0,9}}[0-9])(?=[0-9]{{0,9}}[a-z])[a-z0-9]{{10}}){_ENDS}",
+    rf"{ALONE}(?:m-?pesa|transaction|code|msimbo|muamala|ref|reference){ENDS}{LINKS}"
+    rf"((?=[a-z]{{0,9}}[0-9])(?=[0-9]{{0,9}}[a-z])[a-z0-9]{{10}}){ENDS}",
     re.IGNORECASE,
 )
 

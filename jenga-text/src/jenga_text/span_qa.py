@@ -68,7 +68,7 @@ class SpanQaTask(Task):
         encoded, contexts = inputs[self.input], texts_of(cells[self.config.text], self.config.text)
         if encoded.spans is None:
             raise UserError(f"input {self.input!r} does not say where its tokens are", where="text/span-qa")
-        found = answers_of(cells[self.config.target], contexts, self.config.target)
+        found, trimmed = answers_of(cells[self.config.target], contexts, self.config.target)
         labelled = np.array([row is not None for row in found], dtype=bool)
         start, end = tokens_of([row[0] if row else None for row in found], encoded.spans, self.column)
         columns: dict[str, Array | Ragged] = {
@@ -86,6 +86,7 @@ class SpanQaTask(Task):
             "the answer lies behind what was kept of the context, or was removed from it (not learned, judged as missed)": int(
                 (start == LOST).sum()
             ),
+            "the answer has blanks at its ends (trimmed)": trimmed,
         }
         present = labelled & encoded.present
         return Encoded(columns, present, excluded=_some(excluded), remarks=_some(remarks))

@@ -117,12 +117,13 @@ def check_entities(types: list[str], rows: Rows, column: str, where: str) -> Non
         spans = parsed(cell)
         for span in spans if isinstance(spans, list) else ():
             found = span.get("label") if isinstance(span, dict) else None
-            if found is not None and str(found) not in types:
+            label = str(found).strip()  # as text/ner reads it
+            if found is not None and label not in types:
                 raise UserError(
-                    f"the entity label {str(found)!r} in row {row} of {rows.path} is not in label_maps",
+                    f"the entity label {label!r} in row {row} of {rows.path} is not in label_maps",
                     where=where,
                     allowed=types,
-                    nearest=nearest(str(found), types),
+                    nearest=nearest(label, types),
                 )
 
 
