@@ -127,7 +127,7 @@ def test_tabs_and_line_ends_inside_quotes(tmp_path, rows, batch):
     path = tmp_path / "x.tsv"
     frame = pd.DataFrame(rows, columns=["a", "b", "c"], dtype="str")
     frame.to_csv(path, index=False, sep="\t")
-    back = pd.concat(list(CsvSource(CsvConfig(kind="core/csv")).tables(path, batch_rows=batch)))
+    back = pd.concat(list(CsvSource(CsvConfig(kind="core/csv", quote='"')).tables(path, batch_rows=batch)))
     pd.testing.assert_frame_equal(back, frame, check_index_type=False)
 
 
@@ -317,7 +317,7 @@ def test_json_and_json_lines_agree_and_lose_nothing(tmp_path, rows, batch):
             if value is None:
                 assert pd.isna(cell)
             elif str(found[name].dtype) == "str":
-                assert cell == (value if isinstance(value, str) else json.dumps(value))
+                assert cell == (value if isinstance(value, str) else json.dumps(value).replace("Infinity", "inf"))
             elif str(found[name].dtype) == "float64":
                 assert cell == float(value)
             else:
