@@ -116,6 +116,27 @@ FAULTS = [
         "return score",
         "tests/security/test_anomaly.py::test_a_row_stays_on_its_side_of_best_f1_when_its_score_changes_in_the_last_digit",
     ),
+    Fault(
+        "the rank behind a rate forgets the new row",
+        SECURITY + "thresholds.py",
+        "round((rows + 1) * (1 - rate), 9)",
+        "round(rows * (1 - rate), 9)",
+        "tests/security/test_alerts.py::test_the_rank_is_the_lowest_whose_expected_rate_is_within_the_one_asked_for",
+    ),
+    Fault(
+        "a learning rate falls while it still warms up",
+        CORE + "schedules.py",
+        "(step - warm) / max(total - warm, 1)",
+        "step / total",
+        "tests/core/test_train_keys.py::test_after_warm_up_the_whole_shape_follows",
+    ),
+    Fault(
+        "of equally good evaluations the last is kept",
+        CORE + "run.py",
+        'value < self.best["value"])',
+        'value <= self.best["value"])',
+        "tests/core/test_train_keys.py::test_of_equally_good_evaluations_the_first_is_kept",
+    ),
 ]
 
 

@@ -142,6 +142,15 @@ def test_warm_up_by_steps_or_ratio_climbs_to_the_peak(tmp_path: Path, warm: dict
     assert set(found[4:]) == {1.0}
 
 
+@pytest.mark.parametrize(("kind", "middle"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)])
+def test_after_warm_up_the_whole_shape_follows(kind: str, middle: float) -> None:
+    factor = schedule(ScheduleConfig(kind=kind, warmup_steps=40), 100)
+    assert [factor(40), factor(70)] == pytest.approx([1.0, middle])
+    assert factor(99) == pytest.approx(
+        {"constant": 1.0, "linear": 1 / 60}.get(kind, 0.5 * (1 - math.cos(math.pi / 60)))
+    )
+
+
 @given(kind=st.sampled_from(["constant", "linear", "cosine"]), total=st.integers(1, 400), warm=st.integers(0, 500))
 def test_a_schedule_stays_within_its_peak_and_never_stops_a_step(kind: str, total: int, warm: int) -> None:
     factor = schedule(ScheduleConfig(kind=kind, warmup_steps=warm), total)
@@ -435,6 +444,15 @@ def test_monitor_chooses_the_best_weights_in_its_direction(tmp_path: Path, monit
     rows = run.data.tables["rows"].trainable("validation")
     scored = {"rows": score(run.model, run.data, "rows", rows, run.place, labels=True)}
     assert metrics_of(run.data, scored, "validation", run.weights)[monitor] == pytest.approx(run.best["value"])
+
+
+def test_of_equally_good_evaluations_the_first_is_kept(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", epochs=1)
+    run.best = None
+    for step, loss in ((5, 1.0), (9, 1.0), (13, 2.0)):
+        run.step, run.metrics = step, {"loss": loss}
+        run.keep_best()
+    assert run.best["step"] == 5
 
 
 def test_an_unknown_monitor_is_refused_with_the_nearest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,14 @@ def test_the_realised_rate_follows_its_law(rows, rate, seed):
     promised = exceedance(rows, k)
     inside = sum(share in promised for share in shares)
     assert binomtest(inside, 300, 0.95).pvalue > 1e-6
+
+
+@given(st.integers(1, 5000), st.sampled_from(["0.001", "0.01", "0.05", "0.1", "1/3", "0.5"]))
+def test_the_rank_is_the_lowest_whose_expected_rate_is_within_the_one_asked_for(rows, rate):
+    """A new row lies above the k-th of n exchangeable scores with a probability of (n + 1 - k) / (n + 1)."""
+    rate = Fraction(rate)
+    k = rank_of(rows, float(rate))
+    assert Fraction(rows + 1 - k, rows + 1) <= rate < Fraction(rows + 2 - k, rows + 1)
 
 
 def test_clopper_pearson_is_scipys():
