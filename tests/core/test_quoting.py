@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -64,7 +65,7 @@ def by_the_letter(text: str) -> str:
 def test_stray_and_open_quotes_are_those_of_rfc_4180_however_the_text_is_cut(text, cuts):
     quotes, found = Quotes('"', ","), "well formed"
     places = sorted({0, len(text), *(c for c in cuts if c < len(text))})
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         if quotes.stray(text[begin:end].encode()) is not None:
             found = "stray"
             break
