@@ -100,7 +100,7 @@ def test_pieces_of_several_files():
 
 def test_marks_are_missing_among_numbers_unless_the_source_says_which_are():
     assert values(found("7", "1").read(text("NA", "7"))) == [None, 7]
-    own = infer([(text("7", "8"), True)], written=False, numerals=Numerals(marks=False))[0]
+    own = infer([(text("7", "8"), True)], written=False, numerals=Numerals(missing=()))[0]
     assert values(own.read(text("NA", "7"))) == ["NA", "7"]
 
 

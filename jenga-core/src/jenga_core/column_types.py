@@ -82,7 +82,7 @@ class ColumnType:
             bool(state.get("written", False)),
             None if words is None else (words[0], words[1]),
             state.get("times"),
-            Numerals(**state.get("numerals", {})),
+            _numerals(state.get("numerals", {})),
         )
 
     # ------------------------------------------------------------------ one form each
@@ -156,21 +156,26 @@ class ColumnType:
         return pd.Series(found, index=cells.index, name=cells.name, dtype="str")
 
 
+def _numerals(state: Mapping[str, Any]) -> Numerals:
+    own: dict[str, Any] = {k: tuple(v) if k == "missing" else v for k, v in state.items()}
+    return Numerals(**own)
+
+
 # ------------------------------------------------------------------ finding it out
 
 
 def infer(
     pieces: Sequence[tuple[pd.Series, bool]], *, written: bool, numerals: Numerals = USUAL
-) -> tuple[ColumnType, list[str]]:
+) -> tuple[ColumnType, list[Form]]:
     """The type of a column from its pieces in all files, and the forms that they had.
 
     A piece is (cells, whether they are text that says nothing of its type). `written`: it is compared as it is written.
     """
     found = [_form(cells, untyped, numerals) for cells, untyped in pieces]
-    forms = sorted({form for form in found if form is not None})
+    forms: list[Form] = sorted({form for form in found if form is not None})
     if not forms:
         return ColumnType("float", written, numerals=numerals), []
-    form: Form = forms[0] if len(forms) == 1 else "float" if set(forms) == {"integer", "float"} else "text"  # type: ignore[assignment]
+    form: Form = forms[0] if len(forms) == 1 else "float" if set(forms) == {"integer", "float"} else "text"
     if "other" in forms:
         return ColumnType("other", written), forms
     texts = [_arrow(cells) for cells, untyped in pieces if untyped]

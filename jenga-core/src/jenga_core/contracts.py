@@ -76,10 +76,9 @@ class Live(Protocol):
 class Source(Protocol):
     """A file format or stream -> tables. Built as `Source(config)`.
 
-    `untyped = True` says that `written` gives text whose types the format does not know, and `numerals` how it spells numbers.
+    `numerals`: how a format of text spells numbers.
     """
 
-    untyped: bool = False
     numerals: Numerals = USUAL
 
     def __init__(self, config: Any) -> None: ...
@@ -102,6 +101,10 @@ class Source(Protocol):
         A format whose cells are text gives that text; what says by itself that a cell is missing is missing.
         """
         return self.tables_of(path, columns, batch_rows=batch_rows)
+
+    def untyped(self, columns: Collection[str]) -> Collection[str]:
+        """Of `columns`, those that `written` gives as text whose types the format does not know."""
+        return ()
 
     def stretches(
         self, path: Any, columns: Collection[str] | None, *, rows: int, wanted: Callable[[int], bool]

@@ -76,7 +76,8 @@ def table_of(rows: pd.DataFrame, types: Mapping[str, Any]) -> pa.Table:
 def as_frame(stretch: Stretch) -> pd.DataFrame:
     """The rows of a stretch, whole numbers and truth values beside gaps as they are."""
     rows = stretch.table
-    return rows.to_pandas(types_mapper=_EXACT.get) if isinstance(rows, pa.Table) else rows
+    found: pd.DataFrame = rows.to_pandas(types_mapper=_EXACT.get) if isinstance(rows, pa.Table) else rows
+    return found
 
 
 _EXACT = {

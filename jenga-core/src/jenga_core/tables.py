@@ -205,7 +205,7 @@ def _whole(file: Path, registry: Registry, config: ComponentConfig | None, neede
             raise DataError(
                 f"no column {column!r}", where=shown(file), allowed=names[:40], nearest=nearest(column, names)
             )
-    untyped = frozenset(map(str, frame.columns)) if source.untyped else untyped_of(frame)
+    untyped = frozenset(source.untyped(list(frame.columns))) | untyped_of(frame)
     frame, notes = tidy(frame, shown(file))
     said = (*(f"{shown(file)}: {note}" for note in source.notes()), *notes)
     return Part(shown(file), frame, said, untyped, source.numerals)

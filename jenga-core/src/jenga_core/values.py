@@ -28,15 +28,15 @@ MARKS = ("NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "<NA>", "#N/A
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
-    """How text spells numbers. `marks`: NA and the like are missing among them. `thousands` stands between three digits each."""
+    """How text spells numbers. `missing`: words that mean missing among them. `thousands` stands between three digits each."""
 
-    marks: bool = True
+    missing: tuple[str, ...] = MARKS
     decimal: str = "."
     thousands: str | None = None
 
     @property
     def absent(self) -> tuple[str, ...]:
-        return ("", *MARKS) if self.marks else ("",)
+        return ("", *self.missing)
 
     @property
     def usual(self) -> bool:

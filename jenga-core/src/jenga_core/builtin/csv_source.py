@@ -24,12 +24,10 @@ from .source_config import CsvConfig
 class CsvSource(Source):
     """Rows of a CSV file. See `CsvFile` for the grammar and `CsvConfig` for the options."""
 
-    untyped = True
-
     def __init__(self, config: CsvConfig) -> None:
         given = config.na_values
         self.config = config
-        self.numerals = Numerals(given is None, config.decimal, config.thousands)
+        self.numerals = Numerals(MARKS if given is None else (), config.decimal, config.thousands)
         self.absent = ("", *MARKS) if given is None else ("", *given)  # among numbers
         self.blank = ("",) if given is None else ("", *given)  # in text, where "NA" may be Namibia
         self._said: list[str] = []
@@ -77,6 +75,9 @@ class CsvSource(Source):
         kept = [n for n in names if columns is None or n in columns]
         for start, table in self._tables(file, names, kept or names[-1:], batch_rows):
             yield self._cells(table, kept, start)
+
+    def untyped(self, columns: Collection[str]) -> Collection[str]:
+        return columns
 
     def stretches(
         self, path: Any, columns: Collection[str] | None, *, rows: int, wanted: Callable[[int], bool]

@@ -100,7 +100,7 @@ class _Cells:
             for at, column in enumerate(columns):  # [n, ...] of this column's entries
                 of_column = unlike[..., at] if len(columns) == unlike.shape[-1] else unlike
                 found[rows, column] |= of_column.reshape(len(rows), -1).any(axis=1)
-        return (replaced & found).any(axis=2)
+        return np.asarray((replaced & found).any(axis=2))
 
     def outputs(self, replaced: Array) -> Array:
         """float64 [K, B] for bool [K, B, columns]: which cells are replaced."""

@@ -16,10 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jenga_core.cells import MARKS, Seen, column, frame, look
+from jenga_core.cells import Kind, Seen, column, frame, look
 from jenga_core.contracts import Source
 from jenga_core.errors import DataError
 from jenga_core.textfiles import shown
+from jenga_core.values import MARKS, Numerals
 
 from .config import FlowConfig
 from .convert import Check, clean, duration, moment
@@ -28,7 +29,7 @@ from .schema import COLUMNS, ICMP, PORTED, SMALLEST, TEXT, WHOLE, Array, ByteLay
 from .signs import other_kind
 from .windows import RequestCount
 
-ABSENT = ("", "-", *MARKS)  # cells that mean missing in a column of numbers that passes through
+NUMERALS = Numerals(("-", *MARKS))  # of columns that pass through
 _HEAD = 1000  # rows that the columns of a log of objects are read from by a check
 
 
@@ -50,6 +51,7 @@ class FlowSource(Source):
     After a read `notes()` says what was skipped or taken as missing.
     """
 
+    numerals = NUMERALS
     kind: ClassVar[str]
     what: ClassVar[str]  # in messages
     always: ClassVar[bool] = True
@@ -94,6 +96,18 @@ class FlowSource(Source):
         return self.tables_of(path, None, batch_rows=batch_rows)
 
     def tables_of(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        return self._tables(path, columns, batch_rows, typed=True)
+
+    def written(self, path: Any, columns: Collection[str] | None, *, batch_rows: int) -> Iterator[pd.DataFrame]:
+        """As `tables_of`; columns of the log that are none of `COLUMNS` are text, as the log has it."""
+        return self._tables(path, columns, batch_rows, typed=False)
+
+    def untyped(self, columns: Collection[str]) -> Collection[str]:
+        return [name for name in columns if name not in COLUMNS]
+
+    def _tables(
+        self, path: Any, columns: Collection[str] | None, batch_rows: int, *, typed: bool
+    ) -> Iterator[pd.DataFrame]:
         found = self._scan(path, columns)
         kept = [name for name in self._names(shown(path), found) if columns is None or name in columns]
         count = self._counter() if "request_count" in kept else None
@@ -102,7 +116,7 @@ class FlowSource(Source):
             values = self._canonical(rows, check)
             if count:
                 values["request_count"] = count.add(_texts(values["src_ip"]), values["ts_start"])
-            table = frame({n: self._cells(n, values, rows, found) for n in kept}, start, len(rows))
+            table = frame({n: self._cells(n, values, rows, found, typed=typed) for n in kept}, start, len(rows))
             start += len(rows)
             for at in range(0, len(rows), batch_rows):
                 yield table.iloc[at : at + batch_rows]
@@ -156,7 +170,7 @@ class FlowSource(Source):
                 continue
             if before is None:
                 before = Seen(missing=found.rows > 0)  # the rows before these had no such cell
-            found.seen[name] = look(cells, before, ABSENT)
+            found.seen[name] = look(cells, before, NUMERALS.absent)
         for name in found.seen.keys() - rows.cells.keys():
             found.seen[name] |= Seen(missing=True)
         found.rows += len(rows)
@@ -236,8 +250,8 @@ class FlowSource(Source):
         _finish(values, self.layer, check)
         return {name: values[name] for name in COLUMNS if name in values}
 
-    def _cells(self, name: str, values: Mapping[str, Any], rows: Rows, found: _File) -> Any:
-        """A column of a table, in the type that it has over the whole file."""
+    def _cells(self, name: str, values: Mapping[str, Any], rows: Rows, found: _File, *, typed: bool) -> Any:
+        """A column of a table, in the type that it has over the whole file; `typed=False`: the log's own as text."""
         if name == "byte_layer":
             return pd.Series([self.layer] * len(rows), dtype="str")
         if name in values:
@@ -246,14 +260,15 @@ class FlowSource(Source):
                 return cells.to_pandas().astype("str")
             return cells.astype(np.int64) if name in WHOLE & found.complete else cells
         raw = rows.cells.get(name)
-        return column(pa.nulls(len(rows), pa.string()) if raw is None else raw, found.seen[name], ABSENT, ("",))
+        cells = pa.nulls(len(rows), pa.string()) if raw is None else raw
+        return column(cells, found.seen[name] if typed else Seen(Kind.TEXT), NUMERALS.absent, ("",))
 
 
 class Live:
     """A log as it grows. `feed` takes whole lines without their ends, in order, over rotations; a new header is fine.
 
-    Its rows are those that `tables` gives for a file of the same lines, request_count included, with one difference: the
-    type of a column is that of the lines fed together, and counts are float64. A later log may lack a column or bring one.
+    Its rows are those that `written` gives for a file of the same lines, request_count included, with one difference: counts
+    are float64. A later log may lack a column or bring one.
     """
 
     def __init__(self, source: FlowSource, name: str) -> None:
@@ -293,7 +308,7 @@ class Live:
         values = self._source._canonical(rows, self._check)
         self._source._look(rows, values, self._check, found, rows.cells.keys() - self._source._taken())
         names = self._source._names(self._check.name, found)
-        cells = {n: self._source._cells(n, values, rows, found) for n in names if n != "request_count"}
+        cells = {n: self._source._cells(n, values, rows, found, typed=False) for n in names if n != "request_count"}
         if self._count:  # last, when nothing can fail any more: lines that are fed again are counted once
             cells["request_count"] = self._count.add(_texts(values["src_ip"]), values["ts_start"])
         made = frame({n: cells[n] for n in names}, self._start, len(rows))

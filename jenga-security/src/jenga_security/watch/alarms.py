@@ -66,7 +66,7 @@ class Alarms:
             at = np.asarray(rows.index - index[0])
             refuse = partial(_at, at, bad)
             scores = {task: _numbers(predictions[f"{task}.score"]) for task in self.tasks}
-            for row in np.flatnonzero(np.all([np.isnan(score) for score in scores.values()], axis=0)):
+            for row in np.flatnonzero(np.all([np.isnan(score) for score in scores.values()], axis=0)).tolist():
                 refuse(row, "no cell in any of the columns that the model reads, so no prediction")
             for task, score in scores.items():
                 own = followed[task][at] if followed else _numbers(predictions[f"{task}.threshold"])

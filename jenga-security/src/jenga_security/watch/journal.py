@@ -209,7 +209,7 @@ def _arrow(frame: pd.DataFrame | None) -> bytes:
         return b""
     sink = pa.BufferOutputStream()
     mixed = [name for name, kind in frame.dtypes.items() if pd.api.types.is_object_dtype(kind)]
-    told = frame.assign(**{name: frame[name].map(_dumped).astype("str") for name in mixed})
+    told = frame.assign(**{str(name): frame[name].map(_dumped).astype("str") for name in mixed})
     table = pa.Table.from_pandas(told.reset_index(drop=True), preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _MIXED: json.dumps(mixed)})
     with pa.ipc.new_file(sink, table.schema) as writer:

@@ -47,7 +47,7 @@ class Watcher:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.predictor, self.path, self.source, self.clock = predictor, path, source, clock
-        self.tell = lambda text: tell(visible(text))  # what a log holds must not command a terminal
+        self._tell = tell
         self.table = predictor.table_of(table)
         model = sha256(predictor.folder / "manifest.json")
         contract = {"model": model, "log": str(path.resolve()), "format": form, "table": self.table}
@@ -61,6 +61,10 @@ class Watcher:
         self.progress, self._lost, self._remembered = Progress(), 0, 0.0
         self._next = self.progress  # with the rows and bad lines of the batch that is being judged
         self._whole = True  # are the counts, windows and thresholds those of `progress`, and not of half a batch more?
+
+    def tell(self, text: str) -> None:
+        """What a log holds must not command a terminal."""
+        self._tell(visible(text))
 
     def start(self, *, from_start: bool = False) -> None:
         """Go on where an earlier watch stopped; else begin at the log's end, or (`from_start`) at its beginning."""
@@ -148,7 +152,7 @@ class Watcher:
         pieces = Reader(probe, _unheard).rows(head.read(_HEAD))
         head.close()
         if pieces:
-            self.scorer.expect(dict.fromkeys(name for piece in pieces for name in piece.frame))
+            self.scorer.expect(dict.fromkeys(str(name) for piece in pieces for name in piece.frame))
         return {"header": probe.state()["header"]}
 
     # ------------------------------------------------------------------ one batch
@@ -162,8 +166,12 @@ class Watcher:
             self._next = replace(self._next, rows=begin + len(piece.frame))
             frame = piece.frame.set_axis(pd.RangeIndex(begin, self._next.rows))  # counts all rows of the watch
             bad: dict[int, str] = {}  # a row may be told of by each of its tasks
-            parts = list(self.scorer.scored(frame, bad.setdefault))
-            alerts, scores = self._alarms.raised(frame.index, parts, seen, bad.setdefault)
+
+            def refuse(at: int, why: str, bad: dict[int, str] = bad) -> None:
+                bad.setdefault(at, why)
+
+            parts = list(self.scorer.scored(frame, refuse))
+            alerts, scores = self._alarms.raised(frame.index, parts, seen, refuse)
             for at, why in sorted(bad.items()):
                 self._refused(lines, self._line(at, piece, lines), why)
             texts += alerts
