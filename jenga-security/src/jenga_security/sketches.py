@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from jenga_core import states
+
 from . import cells as read
 from .shifts import Shift, of_counts, of_ordered
 
@@ -94,10 +96,16 @@ def sketch_of(cells: pd.Series) -> Sketch | None:
 
 def read_sketch(state: Mapping[str, Any]) -> Sketch:
     """The inverse of `state`."""
-    counts = np.array(state["counts"], dtype=np.int64)
+    counts = np.array([states.whole(count) for count in state["counts"]], dtype=np.int64)
     if "names" in state:
-        return NameSketch(tuple(state["names"]), counts)
-    return NumberSketch(np.array(state["edges"], dtype=np.float64), counts)
+        found: Sketch = NameSketch(states.texts(state["names"]), counts)
+        bins = len(found.names) + 2  # type: ignore[attr-defined]
+    else:
+        edges = np.array(states.numbers(state["edges"], rising=True), dtype=np.float64)
+        found, bins = NumberSketch(edges, counts), len(edges) + 2
+    if len(counts) != bins:
+        raise ValueError(f"there are {len(counts):,} counts for {bins:,} bins")
+    return found
 
 
 def _into(edges: Array, values: Array) -> Array:

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from huggingface_hub.errors import StrictDataclassError
-
 from jenga_core.errors import ArtifactError, UserError, nearest
 
 LIBRARY = (  # what transformers raises where files or options are not as they should be
     OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, ImportError, RuntimeError, AssertionError,
-    ZeroDivisionError, OverflowError, RecursionError, MemoryError, StrictDataclassError,
+    ZeroDivisionError, OverflowError, RecursionError, MemoryError,
 )  # fmt: skip
 # Keys by which a configuration chooses code: classes in files beside it or on the hub, kernels of the hub.
 CODE = frozenset({"auto_map", "custom_pipelines", "custom_generate", "attn_implementation", "experts_implementation"})
@@ -128,7 +126,7 @@ def _refused(make: Callable[[], Any], what: str, where: str, error: type[UserErr
         return make()
     except UserError:
         raise
-    except LIBRARY as problem:
+    except _library() as problem:
         raise error(
             f"{what}: {_first_line(problem)}", where=where, next="correct the options of the encoder"
         ) from problem
@@ -137,11 +135,17 @@ def _refused(make: Callable[[], Any], what: str, where: str, error: type[UserErr
 def _load(read: Callable[[], Any], checkpoint: str, what: str) -> Any:
     try:
         return read()
-    except LIBRARY as error:
+    except _library() as error:
         raise UserError(
             f"the {what} of {checkpoint!r} cannot be loaded: {_first_line(error)}",
             next="check the name; a folder must hold config.json, the weights and tokenizer.json",
         ) from error
+
+
+def _library() -> tuple[type[Exception], ...]:
+    from huggingface_hub.errors import StrictDataclassError  # a wrong option; no ValueError, and dear to import
+
+    return (*LIBRARY, StrictDataclassError)
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jenga_core import states
+
 from .ranks import Ranks
 
 Array = np.ndarray[Any, Any]
@@ -52,10 +54,11 @@ class Scores:
         }
 
     @classmethod
-    def read(cls, state: Mapping[str, Any]) -> Scores:
-        """The inverse of `state`."""
-        votes, centre, spread = (tuple(state[key]) for key in ("votes", "centre", "spread"))
-        return cls(votes, centre, spread, Ranks.read(state["ranks"]))
+    def read(cls, state: Mapping[str, Any], members: int) -> Scores:
+        """The inverse of `state`, of so many members."""
+        votes = states.numbers(state["votes"], size=members, above=0)
+        centre, spread = states.numbers(state["centre"], size=members), states.numbers(state["spread"], size=members, above=0)
+        return cls(votes, centre, spread, Ranks.read(states.section(state["ranks"])))
 
 
 def _logs(raw: Array) -> Array:
