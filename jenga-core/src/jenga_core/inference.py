@@ -23,7 +23,7 @@ from .evaluation import Judgement
 from .model import Model
 from .paths import by_split, files_of
 from .registry import Registry, uncompressed
-from .scoring import Place, judgements, score
+from .scoring import Place, judgements, not_finite, score
 from .splits import NAMES
 from .tables import Table, load_table, written_frame
 from .textfiles import shown
@@ -116,14 +116,18 @@ class Predictor:
         name, encoded = self._encode(rows, table)
         usable = np.flatnonzero(encoded.usable)
         usable = usable[usable >= held]
+        strange = 0
         if len(usable):
             data = Data(self.parts, {name: encoded})
             scored = score(self.model, data, name, usable, self.place, labels=False)
+            strange = not_finite(scored.outputs)
             decoded = [self._decode(task, scored.outputs[task], usable, encoded) for task in self.config.tasks_of(name)]
             found = pd.concat(decoded, axis=1).set_axis(usable - held)
         else:
             found = pd.DataFrame({c: pd.Series(dtype=t) for c, t in self.columns[name]["outputs"]})
         unusual = self._unusual(encoded, held)
+        if strange:
+            unusual["the output is not finite"] = strange
         if reasons is not None:
             why, inexact = self._reasons(rows, name, encoded, usable, reasons)
             found, unusual = pd.concat([found, why.set_axis(usable - held)], axis=1), unusual + inexact

@@ -63,7 +63,10 @@ class AnomalyTask(Task):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.labels = Labels.read(states.section(state["labels"]))
-        self.weight, self.alerts = states.number(state["weight"], above=0), AlertRule.read(states.section(state["alerts"]))
+        self.weight, self.alerts = (
+            states.number(state["weight"], above=0),
+            AlertRule.read(states.section(state["alerts"])),
+        )
         self.drift = References.read(state["drift"])
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:

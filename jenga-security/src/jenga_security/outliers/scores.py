@@ -54,10 +54,11 @@ class Scores:
         }
 
     @classmethod
-    def read(cls, state: Mapping[str, Any], members: int) -> Scores:
-        """The inverse of `state`, of so many members."""
-        votes = states.numbers(state["votes"], size=members, above=0)
-        centre, spread = states.numbers(state["centre"], size=members), states.numbers(state["spread"], size=members, above=0)
+    def read(cls, state: Mapping[str, Any]) -> Scores:
+        """The inverse of `state`."""
+        votes = states.numbers(state["votes"], above=0)
+        centre = states.numbers(state["centre"], size=len(votes))
+        spread = states.numbers(state["spread"], size=len(votes), above=0)
         return cls(votes, centre, spread, Ranks.read(states.section(state["ranks"])))
 
 

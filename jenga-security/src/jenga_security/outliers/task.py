@@ -83,7 +83,9 @@ class UnlabelledTask(Task):
         normal, anomalies = (states.whole(rows) for rows in state["known"])
         self.known, self.alerts = (normal, anomalies), AlertRule.read(states.section(state["alerts"]))
         self.drift = References.read(state["drift"])
-        self.scores = None if state["scores"] is None else Scores.read(states.section(state["scores"]), len(self.votes))
+        self.scores = None if state["scores"] is None else Scores.read(states.section(state["scores"]))
+        if self.scores is not None and len(self.scores.votes) != len(self.votes):
+            raise ValueError(f"the scores are of {len(self.scores.votes)} detectors, the model has {len(self.votes)}")
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         y = np.full(len(cells), UNKNOWN, dtype=np.int64)
