@@ -80,8 +80,8 @@ READ = {"kind": "security/table", "hashed": ["host"], "dates": ["day"]}
 MODELS: dict[str, tuple[list[str], dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "anomaly": (TABLE, READ, {"kind": "security/tabular-mlp", "width": 8, "depth": 1},
                 {"kind": "security/anomaly", "target": "label"}),
-    "outlier": (TABLE, {**READ, "scaling": "standard"}, {"kind": "security/autoencoder"}, {"kind": "security/outlier"}),
-    "ner": (["words"], {"kind": "text/words", "min_count": 1}, {"kind": "text/word-lstm", "embedding": 4, "hidden": 4},
+    "outlier": (TABLE, {**READ, "scaling": "standard"}, {"kind": "security/autoencoder"}, {"kind": "security/outlier", "threshold": 0.9}),
+    "ner": (["words"], {"kind": "text/words", "min_count": 1}, {"kind": "text/recurrent", "embedding": 4, "hidden": 4},
             {"kind": "text/ner", "text": "words", "target": "spans"}),
     "classes": (["words"], {"kind": "text/train-bpe", "vocabulary": 300}, {"kind": "text/conv", "width": 8, "depth": 1},
                 {"kind": "core/classification", "target": "label", "class_weight": "balanced"}),
@@ -101,7 +101,7 @@ def trained(folder: Path, names: list[str]) -> dict[str, Base]:
     for name in names:
         columns, processor, backbone, task = MODELS[name]
         config = {
-            "project": name,
+            "data": {"rows": {"split": {"validation": 0.2, "test": 0.1}}},
             "inputs": {"row": {"columns": columns, "processor": processor}},
             "backbones": {"net": backbone},
             "tasks": {"answer": task},
@@ -233,7 +233,7 @@ def of_file(path: Path, draw: random.Random) -> None:
     path.rename(copy)
     acts: list[Callable[[], Any]] = [
         lambda: os.mkfifo(path), path.mkdir, lambda: path.symlink_to("/dev/zero"), lambda: path.symlink_to("/etc/hostname"),
-        lambda: path.symlink_to(path.name), lambda: path.symlink_to(copy.name), lambda: path.symlink_to("/dev/stdin"), lambda: None,
+        lambda: path.symlink_to(path.name), lambda: path.symlink_to(copy.name), lambda: None,
     ]  # fmt: skip
     draw.choice(acts)()
 

@@ -93,13 +93,9 @@ def not_finite(outputs: Mapping[str, Columns]) -> int:
         values = np.asarray(column.values if isinstance(column, Ragged) else column)
         if values.dtype.kind != "f" or np.isfinite(values).all():
             continue
-        bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-        rows = (
-            np.searchsorted(column.starts, np.flatnonzero(bad), side="right") - 1
-            if isinstance(column, Ragged)
-            else bad.nonzero()[0]
-        )
-        wrong |= {*rows.tolist()}
+        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        bad = np.searchsorted(column.starts, bad, side="right") - 1 if isinstance(column, Ragged) else bad
+        wrong |= {*bad.tolist()}
     return len(wrong)
 
 
