@@ -80,7 +80,8 @@ READ = {"kind": "security/table", "hashed": ["host"], "dates": ["day"]}
 MODELS: dict[str, tuple[list[str], dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "anomaly": (TABLE, READ, {"kind": "security/tabular-mlp", "width": 8, "depth": 1},
                 {"kind": "security/anomaly", "target": "label"}),
-    "outlier": (TABLE, {**READ, "scaling": "standard"}, {"kind": "security/autoencoder"}, {"kind": "security/outlier", "threshold": 0.9}),
+    "outlier": (TABLE, {**READ, "scaling": "standard"}, {"kind": "security/autoencoder"},
+                {"kind": "security/outlier", "threshold": 0.9}),
     "ner": (["words"], {"kind": "text/words", "min_count": 1}, {"kind": "text/recurrent", "embedding": 4, "hidden": 4},
             {"kind": "text/ner", "text": "words", "target": "spans"}),
     "classes": (["words"], {"kind": "text/train-bpe", "vocabulary": 300}, {"kind": "text/conv", "width": 8, "depth": 1},

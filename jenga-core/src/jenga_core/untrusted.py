@@ -27,7 +27,7 @@ MOST_JSON = 1 << 27  # bytes of one JSON file; the tokenizers of the largest voc
 MOST_HEADER = 1 << 25  # bytes of the header of the weights: some hundred thousand tensors
 MOST_DEPTH = 64  # lists and objects within each other; states nest about six deep
 SPARE = 1 << 24  # numbers in parts of a network that are made and dropped again, or are no weights
-SPARE_PARTS = 1 << 14
+SPARE_PARTS = 1 << 12
 LARGEST = 1 << 20  # no option of a network is larger, unless its weights are many more than that
 # What reading a state or building a network raises when facts are missing, of another type or out of range.
 MALFORMED = (
