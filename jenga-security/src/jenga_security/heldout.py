@@ -52,7 +52,8 @@ class Record:
         """The inverse of `state`."""
         rows = states.whole(state["rows"])
         ranks = _ranks(rows)
-        scores = np.array(states.numbers(state["scores"], size=len(ranks)), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            scores = np.array(states.numbers(state["scores"], size=len(ranks)), dtype=np.float32)
         if not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
             raise ValueError("recorded scores are finite and in order")
         return cls(rows, ranks, scores)
