@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import jenga_core
@@ -17,7 +18,8 @@ import jenga_security
 import jenga_text
 from jenga_core.errors import ArtifactError, UserError
 from jenga_text import checkpoints
-from jenga_text.config import TransformerConfig
+from jenga_text.config import TrainBpeConfig, TransformerConfig
+from jenga_text.processors import TrainBpeProcessor
 from jenga_text.transformer import Transformer
 from small_encoders import FACTS, architecture
 
@@ -166,3 +168,42 @@ def test_the_same_network_comes_from_a_configuration_that_also_names_code(evil: 
     made = Transformer(options, FACTS, {"architecture": {**architecture("bert"), **described(evil, "bert")}})
     same = Transformer(options, FACTS)
     assert {n: p.shape for n, p in made.named_parameters()} == {n: p.shape for n, p in same.named_parameters()}
+
+
+# ------------------------------------------------------------------ tokenizers in a model folder
+
+
+def bpe() -> tuple[TrainBpeProcessor, dict[str, Any]]:
+    processor = TrainBpeProcessor(TrainBpeConfig(vocabulary=300))
+    processor.fit(pd.DataFrame({"text": ["habari ya leo", "soko la Nairobi"]}))
+    return processor, json.loads(json.dumps(processor.state()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pad": 10**9}, {"pad": -1}, {"pad": "0"}, {"unknown": 1.5}, {"mask": 10**6}, {"tokenizer": None}, {"tokenizer": "{}"},
+     {"tokenizer": ""}, {"redaction": 7}],
+    ids=str,
+)  # fmt: skip
+def test_states_of_tokenizers_are_checked(change: dict[str, Any]) -> None:
+    processor, state = bpe()
+    processor.restore(state)
+    with pytest.raises((ValueError, UserError)):
+        processor.restore({**state, **change})
+
+
+def test_special_tokens_lie_in_the_vocabulary() -> None:
+    processor, state = bpe()
+    made = json.loads(state["tokenizer"])
+    made["post_processor"]["special_tokens"]["[CLS]"]["ids"] = [4_000_000]
+    with pytest.raises(ValueError, match="is not from 0"):
+        processor.restore({**state, "tokenizer": json.dumps(made)})
+
+
+def test_numbers_of_tokens_may_have_gaps() -> None:
+    processor, state = bpe()
+    made = json.loads(state["tokenizer"])
+    made["model"]["vocab"] = {k: v + 1000 if v > 200 else v for k, v in made["model"]["vocab"].items()}
+    processor.restore({**state, "tokenizer": json.dumps(made)})
+    ids = processor.encode(pd.DataFrame({"text": ["habari soko"]})).columns["ids"]
+    assert processor.facts()["vocabulary"] > int(ids.values.max())  # type: ignore[union-attr]
