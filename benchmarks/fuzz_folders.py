@@ -292,7 +292,7 @@ def outcome(folder: Path, rows: pd.DataFrame) -> str:
     except BaseException:
         return traceback.format_exc()
     numbers = found.select_dtypes("number")
-    if np.isfinite(numbers.to_numpy(dtype=float, na_value=0.0)).all():
+    if np.isfinite(numbers.to_numpy(dtype=float, na_value=np.nan)).all():
         return "predicts"
     if any("not finite" in reason or "no prediction" in reason for reason in unusual):
         return "predicts, and says that outputs are not finite"
