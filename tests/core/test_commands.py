@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from jenga_core import cli, inference, plugins, scaffold
+from jenga_core import cli, inference, loading, plugins, scaffold
 
 QUICK = ("--set", "train.epochs=1", "--set", "train.bootstrap=0", "--set", "train.baselines=false")
 
@@ -255,7 +255,7 @@ def test_the_model_computes_on_the_device_that_is_named(command, trained, jenga,
         asked.append(given)
         return torch.device("cpu")
 
-    monkeypatch.setattr(inference, "device_of", device_of)
+    monkeypatch.setattr(loading, "device_of", device_of)
     more = {"evaluate": [], "predict": [trained / "echoes.csv"], "score": [trained / "echoes.csv"]}[command]
     for at, option in enumerate(([], ["--device", "cuda:1"])):
         into = [tmp_path / f"out{at}"] if command == "score" else []

@@ -12,7 +12,7 @@ import torch
 
 import jenga_core
 import toys
-from jenga_core import inference
+from jenga_core import loading
 from jenga_core.api import TrainerHookSpec, hookimpl
 from jenga_core.config import ComponentConfig
 from jenga_core.devices import device_of
@@ -283,7 +283,7 @@ def test_loading_asks_where_to_compute(predictor: Predictor, monkeypatch: pytest
         asked.append((config.train.device, given))
         return torch.device("cpu")
 
-    monkeypatch.setattr(inference, "device_of", answer)
+    monkeypatch.setattr(loading, "device_of", answer)
     jenga_core.load(predictor.folder, registry=toys.registry())
     jenga_core.load(predictor.folder, registry=toys.registry(), device="cuda:1")
     assert asked == [("auto", None), ("auto", "cuda:1")]

@@ -17,9 +17,9 @@ __version__ = "0.1.0"
 _LAZY = {
     "train": "training",
     "Run": "run",
-    "load": "inference",
+    "load": "loading",
     "Predictor": "inference",
-    "evaluate": "inference",
+    "evaluate": "loading",
     "JengaClassifier": "estimator",
     "JengaRegressor": "estimator",
     "read_config": "reading",
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .estimator import JengaClassifier as JengaClassifier
     from .estimator import JengaRegressor as JengaRegressor
     from .inference import Predictor as Predictor
-    from .inference import evaluate as evaluate
-    from .inference import load as load
+    from .loading import evaluate as evaluate
+    from .loading import load as load
     from .reading import read_config as read_config
     from .run import Run as Run
     from .training import train as train

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 import sys
 from collections.abc import Collection, Mapping
 from importlib import metadata
@@ -31,6 +30,7 @@ from .errors import ArtifactError
 from .files import is_leftover, naming, publish, publish_json, sha256
 from .model import not_finite
 from .registry import Registry
+from .untrusted import Room, is_plain, read_json
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -95,7 +95,9 @@ def own_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def load_weights(folder: Path, model: nn.Module) -> None:
     """Read model.safetensors into `model`: every name and shape must match, every value must be finite."""
     path = folder / WEIGHTS
-    _check_header(path, len(model.state_dict()))
+    header, allowed = Room.of(path).header, 4096 + 1024 * len(model.state_dict())
+    if header > allowed:  # parsing it could take for ever
+        raise ArtifactError(f"absurd header of {header:,} bytes, of at most {allowed:,}: refused", where=str(path))
     try:
         missing, unexpected = load_model(model, str(path), strict=False)
     except (SafetensorError, RuntimeError, ValueError) as error:
@@ -111,17 +113,6 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         raise ArtifactError(f"holds weights that are not finite ({bad}): refused", where=str(path))
 
 
-def _check_header(path: Path, tensors: int) -> None:
-    """A header that is far larger than the model needs is refused before it is parsed: parsing it could take for ever."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-    length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-    allowed = 4096 + 1024 * tensors
-    if length == 0 or length + 8 > size or length > allowed:
-        raise ArtifactError(f"absurd header of {length:,} bytes in a file of {size:,}: refused", where=str(path))
-
-
 def write_state(folder: Path, states: Mapping[str, Mapping[str, Any]]) -> None:
     """`states`: relative path without ending -> JSON value."""
     for name, value in states.items():
@@ -129,16 +120,8 @@ def write_state(folder: Path, states: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def read_state(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / f"{name}.json"
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError("is missing from the model folder", where=str(path)) from None
-    except ValueError as error:
-        raise ArtifactError(f"is not JSON: {error}", where=str(path)) from error
-    if not isinstance(value, dict):
-        raise ArtifactError("is not a JSON object", where=str(path))
-    return value
+    """See `untrusted.read_json`."""
+    return read_json(folder / f"{name}.json")
 
 
 def place(manifest: Mapping[str, Any], name: str) -> str:
@@ -192,12 +175,16 @@ def verify(folder: Path, *, may_lack: Collection[str] = ()) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise ArtifactError("no such model folder", where=str(folder))
-    if not (folder / MANIFEST).exists():
+    if not os.path.lexists(folder / MANIFEST):
         unfinished = (folder / "checkpoints").is_dir()
         raise ArtifactError(
             "is a run that has not finished" if unfinished else "is not a model folder: it has no manifest.json",
             where=str(folder),
             next=f"jenga train CONFIG --output {quote(str(folder))} --resume" if unfinished else "jenga train CONFIG",
+        )
+    if not is_plain(folder / MANIFEST, folder):
+        raise ArtifactError(
+            f"{MANIFEST} is no file of this folder but a link out of it, a pipe or a device", where=str(folder)
         )
     manifest = read_state(folder, "manifest")
     if manifest.get("format") != FORMAT:
@@ -217,10 +204,10 @@ def verify(folder: Path, *, may_lack: Collection[str] = ()) -> dict[str, Any]:
             raise ArtifactError(f"its manifest does not list {name}", where=str(folder))
     for name, expected in files.items():
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        if not is_plain(path, folder):
             if name in may_lack and not os.path.lexists(path):
                 continue
-            raise ArtifactError(f"{name} is missing", where=str(folder))
+            raise ArtifactError(f"{name} is missing, or is no file of this folder", where=str(folder))
         if sha256(path) != expected:
             raise ArtifactError(f"{name} is not the file that was saved (its sha256 differs)", where=str(folder))
     return manifest

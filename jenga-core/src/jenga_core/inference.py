@@ -1,34 +1,29 @@
-"""A model folder in use: `load` verifies and rebuilds, `Predictor.predict` scores rows, `evaluate` judges them."""
+"""A loaded model in use: `Predictor.predict` scores rows, `Predictor.evaluate` judges them. `loading` makes one."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from . import artifact
-from .assembly import Events, build_events, build_model, build_parts, load_tables
+from .assembly import Events, load_tables
 from .column_types import ColumnType
 from .config import RunConfig
 from .contents import stacked, tidy
 from .contracts import Columns
 from .data import Data, EncodedTable, Parts
-from .devices import device_of
-from .errors import ArtifactError, DataError, UserError, nearest
+from .errors import DataError, UserError, nearest
 from .evaluation import Judgement
 from .model import Model
 from .paths import by_split, files_of
-from .reading import read_config
 from .registry import Registry, uncompressed
-from .scoring import Place, judgements, keep_precision, score
+from .scoring import Place, judgements, not_finite, score
 from .splits import NAMES
 from .tables import Table, load_table, written_frame
 from .textfiles import shown
@@ -37,6 +32,8 @@ if TYPE_CHECKING:
     from .explaining.contributions import Contributions
     from .explaining.explained import Explained
     from .explaining.importance import Worth
+    from .loading import evaluate as evaluate
+    from .loading import load as load
 
 
 CAUTION = "The model was trained on rows of this file: such scores say little about new rows."
@@ -119,14 +116,18 @@ class Predictor:
         name, encoded = self._encode(rows, table)
         usable = np.flatnonzero(encoded.usable)
         usable = usable[usable >= held]
+        strange = 0
         if len(usable):
             data = Data(self.parts, {name: encoded})
             scored = score(self.model, data, name, usable, self.place, labels=False)
+            strange = not_finite(scored.outputs)
             decoded = [self._decode(task, scored.outputs[task], usable, encoded) for task in self.config.tasks_of(name)]
             found = pd.concat(decoded, axis=1).set_axis(usable - held)
         else:
             found = pd.DataFrame({c: pd.Series(dtype=t) for c, t in self.columns[name]["outputs"]})
         unusual = self._unusual(encoded, held)
+        if strange:
+            unusual["the output is not finite"] = strange
         if reasons is not None:
             why, inexact = self._reasons(rows, name, encoded, usable, reasons)
             found, unusual = pd.concat([found, why.set_axis(usable - held)], axis=1), unusual + inexact
@@ -338,44 +339,6 @@ class Predictor:
         return judgements(data, scored, split, baselines=False, bootstrap=times, seed=self.config.seed)
 
 
-def load(
-    folder: str | Path, *, registry: Registry | None = None, device: str | torch.device | None = None
-) -> Predictor:
-    """Verify a model folder and rebuild its model. Runs no code from the folder.
-
-    `device`: where it computes, see `device_of`; predictions of the CPU and of an accelerator differ in the last digits.
-
-    Raises ArtifactError for a folder that is torn, altered or unsafe, PluginError naming the package to install for a
-    component that is not here.
-    """
-    folder = Path(folder).resolve()
-    manifest = artifact.verify(folder)
-    registry = registry or Registry.discover()
-    _require_plugins(manifest, registry)
-    config = read_config(folder / "config.yaml", registry=registry)
-    artifact.check_listed(folder, manifest, config)
-    parts = build_parts(config, registry)
-    for name, processor in parts.processors.items():
-        processor.restore(artifact.read_state(folder, artifact.place(manifest, f"processors/{name}")))
-    for name, task in parts.tasks.items():
-        task.restore(artifact.read_state(folder, artifact.place(manifest, f"tasks/{name}")))
-    saved = {
-        name: artifact.read_state(folder, artifact.place(manifest, f"backbones/{name}")) for name in config.backbones
-    }
-    model = build_model(config, registry, parts, saved)
-    hook = build_events(config, registry, parts)
-    columns = artifact.read_state(folder, "columns")
-    target, train = device_of(config, device), config.train
-    keep_precision(train.precision)
-    size = train.evaluate_batch_size or 4 * train.batch_size
-    place = Place(target, size, autocast(config, target), tokens=train.batch_tokens)
-    predictor = Predictor(folder, config, manifest, registry, parts, model, hook, columns, place)
-    hook.on_model_built(run=predictor, model=model)
-    artifact.load_weights(folder, model)
-    model.to(target).eval()
-    return predictor
-
-
 def _with_gaps(found: pd.DataFrame, size: int) -> pd.DataFrame:
     """Missing values for the rows 0..size that `found` lacks. Numpy's integers and truth values cannot be missing."""
     nullable = {"i": "Int64", "b": "boolean"}
@@ -387,33 +350,10 @@ def _ending(path: str) -> str:
     return Path(uncompressed(path)).suffix
 
 
-def autocast(config: RunConfig, device: torch.device) -> Any:
-    """The precision the run was scored in: predictions after a reload are the same numbers."""
-    if config.train.precision == "fp32":
-        return nullcontext
-    return partial(
-        torch.autocast, device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[config.train.precision]
-    )
+def __getattr__(name: str) -> Any:
+    """`load` and `evaluate` live in `loading`, which needs the Predictor of this module."""
+    if name in ("load", "evaluate"):
+        from . import loading
 
-
-def _require_plugins(manifest: Mapping[str, Any], registry: Registry) -> None:
-    known = {record.name: record for record in registry.records}
-    for kind, owner in manifest["plugins"].items():
-        record = known.get(owner["plugin"])
-        if record is None:
-            raise ArtifactError(
-                f"needs {kind} of plugin {owner['plugin']!r} ({owner['dist']} {owner['version']}), which is not installed",
-                next=f"pip install {owner['dist']}=={owner['version']}",
-            )
-
-
-def evaluate(
-    folder: str | Path,
-    data: Any = None,
-    *,
-    registry: Registry | None = None,
-    table: str | None = None,
-    device: str | torch.device | None = None,
-) -> list[Judgement]:
-    """`load(folder).evaluate(data)`."""
-    return load(folder, registry=registry, device=device).evaluate(data, table=table)
+        return getattr(loading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -90,6 +90,19 @@ def score(model: Model, data: Data, table: str, rows: Array, place: Place, *, la
     return Scored(rows, joined, losses, counts)
 
 
+def not_finite(outputs: Mapping[str, Columns]) -> int:
+    """Rows of which an output of any task is NaN or infinite: weights may be finite, and what they give may not."""
+    wrong: set[int] = set()
+    for column in (column for columns in outputs.values() for column in columns.values()):
+        values = np.asarray(column.values if isinstance(column, Ragged) else column)
+        if values.dtype.kind != "f" or np.isfinite(values).all():
+            continue
+        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        bad = np.searchsorted(column.starts, bad, side="right") - 1 if isinstance(column, Ragged) else bad
+        wrong |= {*bad.tolist()}
+    return len(wrong)
+
+
 def _batches(data: Data, table: str, rows: Array, place: Place, labels: bool) -> Iterator[Batch]:
     """This rank's share, similar lengths together."""
     lengths = data.tables[table].lengths()

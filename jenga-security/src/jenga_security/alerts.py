@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import TypeAdapter
 
+from jenga_core import states
 from jenga_core.errors import DataError
 
 from .alert_config import AlertBudget, TargetRate, Threshold
@@ -163,12 +164,13 @@ class AlertRule:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> AlertRule:
         """The inverse of `state`."""
+        day = state["rows_per_day"]
         return cls(
             _OPTION.validate_python(state["wanted"]),
-            float(state["threshold"]),
-            state["rows_per_day"],
-            Record.read(state["normal"]),
-            Record.read(state["attacks"]),
+            states.number(state["threshold"]),
+            None if day is None else states.number(day, above=0),
+            Record.read(states.section(state["normal"])),
+            Record.read(states.section(state["attacks"])),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jenga_core import states
 from jenga_core.errors import DataError
 
 from . import cells as read
@@ -165,14 +166,22 @@ Column = Numbers | Categories | Hashed | Dates
 
 def read_column(state: Mapping[str, Any]) -> Column:
     """The inverse of `state`."""
-    if state["kind"] == "categories":
-        return Categories(state["name"], tuple(state["names"]))
-    if state["kind"] == "hashed":
-        filled = tuple(state["filled"])
-        return Hashed(state["name"], state["buckets"], filled, state["distinct"], state["fullest"])
-    if state["kind"] == "dates":
+    kind, name = state["kind"], states.text(state["name"])
+    if kind == "categories":
+        return Categories(name, states.texts(state["names"]))
+    if kind == "hashed":
+        buckets = states.whole(state["buckets"], least=1)
+        filled = tuple(states.whole(place, below=buckets) for place in state["filled"])
+        fullest = None if state["fullest"] is None else filled[filled.index(state["fullest"])]
+        if len({*filled}) < len(filled):
+            raise ValueError("a bucket is filled twice")
+        return Hashed(name, buckets, filled, states.whole(state["distinct"]), fullest)
+    if kind == "dates":
         return Dates.read(state)
-    return Numbers(state["name"], state["median"], read_scale(state["scale"]), state["indicator"])
+    if kind != "numbers":
+        raise ValueError(f"there is no column of {kind!r}")
+    median, scale = states.number(state["median"]), read_scale(states.section(state["scale"]))
+    return Numbers(name, median, scale, states.flag(state["indicator"]))
 
 
 def refuse_text(cells: pd.Series, marks: Array) -> None:

@@ -16,10 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
+from jenga_core import states
 from jenga_core.errors import DataError
 
 from . import cells as read
@@ -92,8 +94,10 @@ class Dates:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Dates:
         """The inverse of `state`."""
-        scale = read_scale(state["scale"])
-        return cls(state["name"], state["timezone"], state["median"], scale, state["indicator"])
+        zone = states.text(state["timezone"])
+        ZoneInfo(zone)
+        median, scale = states.number(state["median"]), read_scale(states.section(state["scale"]))
+        return cls(states.text(state["name"]), zone, median, scale, states.flag(state["indicator"]))
 
 
 def are_times(cells: pd.Series) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jenga_core import states
 from jenga_core.contracts import Kind
 from jenga_core.errors import DataError
 
@@ -76,7 +77,7 @@ class Reference:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Reference:
         """The inverse of `state`."""
-        columns = {name: read_sketch(sketch) for name, sketch in state["columns"].items()}
+        columns = {name: read_sketch(states.section(sketch)) for name, sketch in state["columns"].items()}
         return cls(columns, None if state["score"] is None else read_sketch(state["score"]))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jenga_core import states
+
 Array = np.ndarray[Any, Any]
 
 EXACT = 4096  # highest scores kept one by one
@@ -48,8 +50,13 @@ class Record:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Record:
         """The inverse of `state`."""
-        rows = int(state["rows"])
-        return cls(rows, _ranks(rows), np.array(state["scores"], dtype=np.float32))
+        rows = states.whole(state["rows"])
+        ranks = _ranks(rows)
+        with np.errstate(over="ignore"):
+            scores = np.array(states.numbers(state["scores"], size=len(ranks)), dtype=np.float32)
+        if not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+            raise ValueError("recorded scores are finite and in order")
+        return cls(rows, ranks, scores)
 
 
 def _ranks(rows: int) -> Array:

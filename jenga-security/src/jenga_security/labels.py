@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jenga_core import states
 from jenga_core.errors import DataError, nearest
 
 from .cells import name, names
@@ -100,8 +101,11 @@ class Labels:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Labels:
         """The inverse of `state`."""
-        attacks = None if state["attacks"] is None else tuple(state["attacks"])
-        return cls(state["column"], tuple(state["normal"]), attacks, (state["words"][0], state["words"][1]))
+        attacks = None if state["attacks"] is None else states.texts(state["attacks"])
+        normal, attack = state["words"]
+        if not isinstance(normal, str | int) or not isinstance(attack, str | int):
+            raise ValueError("the words for normal and attack are no labels")
+        return cls(states.text(state["column"]), states.texts(state["normal"]), attacks, (normal, attack))
 
 
 def _spellings(cells: pd.Series) -> dict[str, str | int | bool]:

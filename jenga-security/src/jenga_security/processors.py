@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from jenga_core import states
 from jenga_core.contracts import Classical, Encoded, Kind, Processor, Purpose, Reference
 from jenga_core.errors import DataError, nearest
 
@@ -68,7 +69,9 @@ class TableProcessor(Processor):
         return {"columns": [column.state() for column in columns], "remarks": self.remarks}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._keep([read_column(column) for column in state["columns"]], state["remarks"])
+        columns = [read_column(states.section(column)) for column in state["columns"]]
+        states.texts([column.name for column in columns], fewest=1)
+        self._keep(columns, [states.text(remark) for remark in state["remarks"]])
 
     def _features(self) -> list[str]:
         """The names of the F features."""

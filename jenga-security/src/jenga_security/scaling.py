@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from jenga_core import states
+
 Array = np.ndarray[Any, Any]
 
 QUANTILES = 512
@@ -160,8 +162,15 @@ FITTERS: Mapping[str, Callable[[Array], Scale]] = {
 
 def read(state: Mapping[str, Any]) -> Scale:
     """The inverse of `state`."""
-    if state["form"] == "linear":
-        return Linear(state["centre"], state["width"])
-    if state["form"] == "log":
-        return Log(state["unit"], state["centre"], state["width"])
-    return Quantiles(tuple(state["points"]), tuple(state["scores"]))
+    form = state["form"]
+    if form == "linear":
+        return Linear(states.number(state["centre"]), states.number(state["width"], above=0))
+    if form == "log":
+        unit, centre, width = (state[key] for key in ("unit", "centre", "width"))
+        return Log(states.number(unit, above=0), states.number(centre), states.number(width, above=0))
+    if form != "quantiles":
+        raise ValueError(f"there is no scale {form!r}")
+    points = states.numbers(state["points"], rising=True)
+    if not points:
+        raise ValueError("a scale by quantiles without points")
+    return Quantiles(points, states.numbers(state["scores"], size=len(points)))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from jenga_core import states
 from jenga_core.contracts import Kind
 
 from . import cells as read
@@ -103,13 +104,21 @@ def sketch_of(cells: pd.Series, kind: Kind | None = None) -> Sketch | None:
 
 def read_sketch(state: Mapping[str, Any]) -> Sketch:
     """The inverse of `state`."""
-    counts = np.array(state["counts"], dtype=np.int64)
+    counts = np.array([states.whole(count) for count in state["counts"]], dtype=np.int64)
     if "names" in state:
-        return NameSketch(tuple(state["names"]), counts)
-    edges = np.array(state["edges"], dtype=np.float64)
+        names = states.texts(state["names"])
+        _bins(counts, len(names) + 2)
+        return NameSketch(names, counts)
+    edges = np.array(states.numbers(state["edges"], rising=True), dtype=np.float64)
     if len(counts) == len(edges) + 2:  # as written before there was a bin below the smallest number: no row is in it
         counts = np.insert(counts, 1, 0)
+    _bins(counts, len(edges) + 3)
     return NumberSketch(edges, counts)
+
+
+def _bins(counts: Array, bins: int) -> None:
+    if len(counts) != bins:
+        raise ValueError(f"there are {len(counts):,} counts for {bins:,} bins")
 
 
 def _into(edges: Array, values: Array) -> Array:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from jenga_core import states
 from jenga_core.api import hookimpl
 from jenga_core.builtin.absent import note_absent
 from jenga_core.builtin.alone import caution_alone
@@ -62,8 +63,11 @@ class AnomalyTask(Task):
         return {"labels": labels, "weight": self.weight, "alerts": self.alerts.state(), "drift": self.drift.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.labels = None if state["labels"] is None else Labels.read(state["labels"])
-        self.weight, self.alerts = float(state["weight"]), AlertRule.read(state["alerts"])
+        self.labels = Labels.read(states.section(state["labels"]))
+        self.weight, self.alerts = (
+            states.number(state["weight"], above=0),
+            AlertRule.read(states.section(state["alerts"])),
+        )
         self.drift = References.read(state["drift"])
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jenga_core import states
 from jenga_core.api import hookimpl
 from jenga_core.contracts import (
     Array,
@@ -95,8 +96,10 @@ class NerTask(Task):
         return {"types": self.types, "input": self.input, "column": self.column, "whole_words": self.whole_words}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.types, self.input, self.column = list(state["types"]), state["input"], int(state["column"])
-        self.whole_words = bool(state["whole_words"])
+        self.types, self.column = list(states.texts(state["types"], fewest=1)), states.whole(state["column"])
+        self.input, self.whole_words = states.text(state["input"]), states.flag(state["whole_words"])
+        if self.input not in self._processors:
+            raise ValueError(f"the table has no input {self.input!r}")
 
     def _spans(self, cells: pd.DataFrame, texts: Sequence[str]) -> Found:
         target = cells[self.config.target]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from jenga_core import states
 from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged, Reference
 from jenga_core.errors import DataError, UserError
 
@@ -65,7 +67,13 @@ class TokensProcessor(Processor):
         return {**own, **self.reader.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._keep(Tokenizer.from_str(state["tokenizer"]), state["pad"], state["unknown"], state["mask"])
+        with _tokenizing("the state holds no tokenizer"):
+            tokenizer = Tokenizer.from_str(states.text(state["tokenizer"]))
+            self._keep(tokenizer, state["pad"], state["unknown"], state["mask"])
+        special = [token for token in (state["pad"], state["unknown"], state["mask"]) if token is not None]
+        for token in (*special, *self.template.ids):
+            states.whole(token, below=self._size)
+        states.whole(max(self.template.types), below=256)
         self.reader.restore(state)
 
     def _keep(self, tokenizer: Any, pad: int | None, unknown: int | None, mask: int | None) -> None:
@@ -77,12 +85,17 @@ class TokensProcessor(Processor):
 
     def facts(self) -> Mapping[str, Any]:
         return {
-            "vocabulary": self.tokenizer.get_vocab_size(with_added_tokens=True),
+            "vocabulary": self._size,
             "pad": self.pad,
             "types": max(self.template.types) + 1,
             "tail": len(self.template.after),
             "tokens": hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()[:12],
         }
+
+    @property
+    def _size(self) -> int:
+        """One more than the largest id: numbers of tokens may have gaps."""
+        return 1 + max(self.tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
 
     def encode(self, cells: pd.DataFrame) -> Encoded:
         read = self.reader.read(cells)
@@ -104,14 +117,16 @@ class TokensProcessor(Processor):
         """(ids of each text, (start, end) in characters of each token)."""
         lengths, ids, places = [], [], []
         for at in range(0, len(texts), AT_ONCE):
-            for made in self.tokenizer.encode_batch(texts[at : at + AT_ONCE], add_special_tokens=False):
+            with _tokenizing("the model's tokenizer cannot read a text"):
+                found = self.tokenizer.encode_batch(texts[at : at + AT_ONCE], add_special_tokens=False)
+            for made in found:
                 lengths.append(len(made))
                 ids.append(np.asarray(made.ids, dtype=np.int32))
                 places.append(np.asarray(made.offsets, dtype=np.int32).reshape(-1, 2))
         starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
         every = np.concatenate(ids) if ids else np.zeros(0, np.int32)
-        found = np.concatenate(places) if places else np.zeros((0, 2), np.int32)
-        return Ragged(every, starts), whole_letters(found, texts, starts)
+        where = np.concatenate(places) if places else np.zeros((0, 2), np.int32)
+        return Ragged(every, starts), whole_letters(where, texts, starts)
 
     def collate(
         self, encoded: Encoded, rows: Array, purpose: Purpose, rng: np.random.Generator
@@ -197,3 +212,14 @@ class TrainBpeProcessor(TokensProcessor):
             raise DataError(f"there is no text in the {len(texts[0]):,} training rows")
         tokenizer = train((text for column in texts for text in column), self.config)
         return tokenizer, tokenizer.token_to_id(PAD), None, None
+
+
+@contextmanager
+def _tokenizing(what: str) -> Iterator[None]:
+    """UserError for what the tokenizers library raises, which is a bare Exception or, where Rust panics, not even one."""
+    try:
+        yield
+    except (UserError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise UserError(f"{what}: {str(error).strip() or type(error).__name__}", where="tokenizer") from error

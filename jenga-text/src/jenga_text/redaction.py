@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jenga_core import states
 from jenga_core.contracts import Array, Ragged
 from jenga_core.errors import UserError
 
@@ -161,7 +162,8 @@ class TextReader:
         return {} if self._check is None else {"redaction": self._check}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._check = state.get("redaction")
+        check = state.get("redaction")
+        self._check = None if check is None else states.text(check)
 
     def _replacement(self, config: RedactConfig) -> Callable[[str, str], str]:
         if config.action == "remove":

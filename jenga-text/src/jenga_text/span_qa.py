@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from jenga_core import states
 from jenga_core.api import hookimpl
 from jenga_core.contracts import (
     Array,
@@ -62,7 +63,9 @@ class SpanQaTask(Task):
         return {"input": self.input, "column": self.column}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.input, self.column = state["input"], int(state["column"])
+        self.input, self.column = states.text(state["input"]), states.whole(state["column"])
+        if self.input not in self._processors:
+            raise ValueError(f"the table has no input {self.input!r}")
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         encoded, contexts = inputs[self.input], texts_of(cells[self.config.text], self.config.text)

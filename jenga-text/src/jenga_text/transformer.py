@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from jenga_core.contracts import Array, Backbone, Encoded, Features, Ragged
 from jenga_core.errors import UserError
 
 from . import layers
-from .checkpoints import config_of, load_config, load_encoder, saved_config
+from .checkpoints import config_of, load_config, load_encoder, new_encoder, saved_config
 from .config import TransformerConfig
 from .dropout import install
 from .layout import Layout, by_length, counting, groups, rows_alone, windows
@@ -169,8 +169,6 @@ class Transformer(nn.Module, Backbone):
 
 def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping[str, Any] | None) -> Any:
     """The model of transformers: rebuilt from what was saved, loaded from a checkpoint, or with new weights."""
-    from transformers import AutoModel
-
     if saved is not None:
         described = saved_config(saved["architecture"])
     elif config.checkpoint is not None:
@@ -186,7 +184,7 @@ def _encoder(config: TransformerConfig, facts: Mapping[str, Any], saved: Mapping
     if saved is None and config.checkpoint is not None:
         model = load_encoder(config.checkpoint, described, attention)
     else:
-        model = cast(Any, AutoModel).from_config(described, attn_implementation=attention, dtype=torch.float32)
+        model = new_encoder(described, attention)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # a layer that nothing here uses would be saved, counted and never trained
     install(model)

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from jenga_core import states
 from jenga_core.contracts import Array, Classical, Encoded, Processor, Purpose, Ragged, Reference
 from jenga_core.errors import DataError
 
@@ -95,7 +96,10 @@ class WordsProcessor(Processor):
         return {"values": [list(found) for found in self.values], **self.reader.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._number([list(found) for found in state["values"]])
+        values = [list(states.texts(found)) for found in state["values"]]
+        if len(values) != len(SLOTS):
+            raise ValueError(f"there are values of {len(values)} features, and a word has {len(SLOTS)}")
+        self._number(values)
         self.reader.restore(state)
 
     def facts(self) -> Mapping[str, Any]:

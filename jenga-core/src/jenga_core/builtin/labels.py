@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from .. import states
 from ..errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -78,7 +79,12 @@ class LabelMap:
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> LabelMap:
-        return cls(tuple(state["names"]), state["form"])
+        names, form = states.texts(state["names"], fewest=1), state["form"]
+        if form not in get_args(Form):
+            raise ValueError(f"labels have no form {form!r}")
+        if form == "integer" and not all(abs(int(name)) < 2**53 for name in names):
+            raise ValueError("a label is no integer")
+        return cls(names, form)
 
 
 def text_of(cell: Any) -> str | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .. import states
 from ..contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task
 from ..errors import DataError
 from .label_sets import Labels, labels_of, read_labels
@@ -55,7 +56,8 @@ class MultiLabelTask(Task):
         return {"names": self.names, "thresholds": self.thresholds}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.names, self.thresholds = list(state["names"]), [float(t) for t in state["thresholds"]]
+        self.names = list(states.texts(state["names"], fewest=1))
+        self.thresholds = list(states.numbers(state["thresholds"], size=len(self.names)))
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         found = self._read(cells)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .. import states
 from ..api import hookimpl
 from ..contracts import Array, Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task, View
 from ..errors import DataError, nearest
@@ -84,7 +85,9 @@ class ClassificationTask(Task):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.map = LabelMap.of_state(state["labels"])
-        self.class_weight, self.positive = list(state["class_weight"]), int(state["positive"])
+        weights = state["class_weight"]
+        self.class_weight = list(states.numbers(weights, size=len(self.map) if weights else 0, least=0))
+        self.positive = states.whole(state["positive"], below=len(self.map))
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         y = self.map.codes(cells[self.config.target], self.config.target)
@@ -164,7 +167,7 @@ class RegressionTask(Task):
         return {"mean": self.mean, "scale": self.scale}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.mean, self.scale = float(state["mean"]), float(state["scale"])
+        self.mean, self.scale = states.number(state["mean"]), states.number(state["scale"], above=0)
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         y = numbers_of(cells[self.config.target], self.config.target)

@@ -41,6 +41,10 @@ class IsolationForest(nn.Module):
             buffer.copy_(torch.from_numpy(np.stack(parts)))
         self.usual.fill_(max(_usual(size), 1e-6))
 
+    def fits(self, columns: int) -> bool:
+        """Whether the trees split rows of so many columns."""
+        return int(self.column.min()) >= 0 and int(self.column.max()) < columns and float(self.usual) > 0
+
     def forward(self, x: Tensor) -> Tensor:
         """x [B, E] -> the paper's score 2^(-mean path length / usual), in 0..1: [B]."""
         trees = torch.arange(TREES, device=x.device)

@@ -44,6 +44,8 @@ class OutlierHead(nn.Module):
         self.members = list(members)
         made: dict[str, nn.Module] = {"isolation": IsolationForest(), "neighbours": Neighbours(width)}
         self.detectors = nn.ModuleDict({name: detector for name, detector in made.items() if name in members})
+        self.width = width
+        self.register_load_state_dict_post_hook(_refuse_misfits)  # type: ignore[no-untyped-call]
 
     def rows(self, view: View) -> Tensor:
         """What `fit` takes: the encodings of the rows [B, E]."""
@@ -107,8 +109,18 @@ class Neighbours(nn.Module):
             total = total + distance.topk(min(NEAREST, full), dim=1, largest=False).values.mean(dim=1)
         return (total / SAMPLES).to(x.dtype)
 
+    def fits(self, columns: int) -> bool:
+        return 1 <= int(self.full) <= SAMPLE and bool((self.width > 0).all())
+
     def _scaled(self, x: Tensor) -> Tensor:
         return ((x - self.centre) / self.width).clamp(-CLIP, CLIP)
+
+
+def _refuse_misfits(head: OutlierHead, _: Any) -> None:
+    """ValueError for buffers that came with the weights and that no fit gives: places outside the rows or the sample."""
+    for name, detector in head.detectors.items():
+        if not cast("Any", detector).fits(head.width):
+            raise ValueError(f"the detector {name!r} was not fitted on rows of {head.width} numbers")
 
 
 class OneClassHead(nn.Module):

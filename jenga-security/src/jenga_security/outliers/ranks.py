@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from jenga_core import states
+
 Array = np.ndarray[Any, Any]
 
 TOP, BULK = 4096, 1024  # held-out scores kept: all of the largest, and quantiles of the others
@@ -68,7 +70,11 @@ class Ranks:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Ranks:
         """The inverse of `state`."""
-        return cls(tuple(state["points"]), tuple(state["values"]), int(state["rows"]), float(state["spread"]))
+        points = states.numbers(state["points"], rising=True)
+        values = states.numbers(state["values"], size=len(points), above=0)
+        if not points or max(values) > 1:
+            raise ValueError("ranks have points, and p-values of at most 1")
+        return cls(points, values, states.whole(state["rows"], least=1), states.number(state["spread"], above=0))
 
 
 def _fade(distance: Array) -> Array:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jenga_core import states
+
 from .ranks import Ranks
 
 Array = np.ndarray[Any, Any]
@@ -54,8 +56,10 @@ class Scores:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Scores:
         """The inverse of `state`."""
-        votes, centre, spread = (tuple(state[key]) for key in ("votes", "centre", "spread"))
-        return cls(votes, centre, spread, Ranks.read(state["ranks"]))
+        votes = states.numbers(state["votes"], above=0)
+        centre = states.numbers(state["centre"], size=len(votes))
+        spread = states.numbers(state["spread"], size=len(votes), above=0)
+        return cls(votes, centre, spread, Ranks.read(states.section(state["ranks"])))
 
 
 def _logs(raw: Array) -> Array:

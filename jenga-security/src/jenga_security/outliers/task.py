@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from jenga_core import states
 from jenga_core.api import hookimpl
 from jenga_core.contracts import Baseline, Batch, Columns, Encoded, HeadContext, Metrics, Task
 from jenga_core.errors import DataError
@@ -78,10 +79,13 @@ class UnlabelledTask(Task):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.labels = None if state["labels"] is None else Labels.read(state["labels"])
-        self.known, self.alerts = (state["known"][0], state["known"][1]), AlertRule.read(state["alerts"])
+        self.labels = None if state["labels"] is None else Labels.read(states.section(state["labels"]))
+        normal, anomalies = (states.whole(rows) for rows in state["known"])
+        self.known, self.alerts = (normal, anomalies), AlertRule.read(states.section(state["alerts"]))
         self.drift = References.read(state["drift"])
-        self.scores = None if state["scores"] is None else Scores.read(state["scores"])
+        self.scores = None if state["scores"] is None else Scores.read(states.section(state["scores"]))
+        if self.scores is not None and len(self.scores.votes) != len(self.votes):
+            raise ValueError(f"the scores are of {len(self.scores.votes)} detectors, the model has {len(self.votes)}")
 
     def encode(self, cells: pd.DataFrame, inputs: Mapping[str, Encoded]) -> Encoded:
         y = np.full(len(cells), UNKNOWN, dtype=np.int64)
