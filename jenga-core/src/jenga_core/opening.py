@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -20,7 +21,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import ProjectConfiguration
 
-from . import checkpoint
+from . import checkpoint, locks
 from .assembly import build_events, build_model, build_parts, load_tables
 from .config import RunConfig
 from .data import Data, EncodedTable
@@ -33,6 +34,7 @@ from .run import Run, digests
 from .scoring import keep_precision
 from .tables import Table
 
+_WAIT = "wait until it ends, or stop it, or give another --output"
 MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -47,8 +49,12 @@ def open_run(
     registry: Registry | None,
     quiet: bool,
     defaults: Any,
+    held: ExitStack | None = None,
 ) -> Run:
-    """Everything before the first step: nothing is written before config and data have been found sound."""
+    """Everything before the first step: nothing stays of what is written before config and data have been found sound.
+
+    `held` takes the lock of the run's folder, for as long as the caller keeps it; without it the folder is not locked.
+    """
     registry = registry or Registry.discover()
     base = Path(config).resolve().parent if isinstance(config, str | Path) else Path.cwd()
     overrides = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
@@ -59,7 +65,7 @@ def open_run(
     check_place(config)
     accelerator = start_accelerator(config)
     check_precision(config, accelerator)
-    folder = _folder(config, output, resume, accelerator)
+    folder = _folder(config, output, resume, accelerator, held)
     progress = Reporter(silent=quiet or accelerator.process_index > 0)
     state = checkpoint.newest(folder / "checkpoints", progress.say) if resume else None
     given = _given(config, data)
@@ -162,7 +168,9 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelerator: Accelerator) -> Path:
+def _folder(
+    config: RunConfig, output: str | Path | None, resume: bool, accelerator: Accelerator, held: ExitStack | None
+) -> Path:
     runs = Path("runs") / config.project
     if output is None and resume:
         found = sorted(p.parent for p in runs.glob("*/log.jsonl"))
@@ -176,8 +184,21 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
             torch.distributed.broadcast_object_list(names)
             output = names[0]
     folder = Path(output).resolve()
-    taken = folder.exists() and (not folder.is_dir() or not all(is_leftover(path) for path in folder.iterdir()))
-    if taken and not resume and accelerator.process_index == 0:
+    if accelerator.process_index == 0:
+        _claim(folder, resume, held)
+    if resume and not (folder / "log.jsonl").exists():
+        raise UserError("holds no run to resume", where=str(folder), next="leave --resume out to start one")
+    accelerator.wait_for_everyone()
+    return folder
+
+
+def _claim(folder: Path, resume: bool, held: ExitStack | None) -> None:
+    """Lock the folder, by the first process of a run, then see whether a run may begin there."""
+    is_file = folder.exists() and not folder.is_dir()
+    if held is not None and not is_file:
+        held.enter_context(locks.held(folder / locks.NAME, where=folder, next=_WAIT))
+    taken = is_file or (folder.exists() and not all(is_leftover(path) for path in folder.iterdir()))
+    if taken and not resume:
         is_run = (folder / "log.jsonl").exists()
         raise UserError(
             "already holds a run" if is_run else "is not empty",
@@ -186,10 +207,6 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
             if is_run
             else "give an --output that does not exist",
         )
-    if resume and not (folder / "log.jsonl").exists():
-        raise UserError("holds no run to resume", where=str(folder), next="leave --resume out to start one")
-    accelerator.wait_for_everyone()
-    return folder
 
 
 def _unused(path: Path) -> Path:
