@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import os
 import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -17,9 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import ProjectConfiguration
+from accelerate import Accelerator
 
 from . import checkpoint, locks
 from .assembly import build_events, build_model, build_parts, load_tables
@@ -27,15 +23,14 @@ from .config import RunConfig
 from .data import Data, EncodedTable
 from .errors import UserError
 from .files import is_leftover, publish
+from .processes import check_place, check_precision, start_accelerator
 from .progress import Reporter
 from .reading import dump_config, read_config
 from .registry import Registry
 from .run import Run, digests
-from .scoring import keep_precision
 from .tables import Table
 
 _WAIT = "wait until it ends, or stop it, or give another --output"
-MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 def open_run(
@@ -106,56 +101,6 @@ def _given(config: RunConfig, data: Any) -> dict[str, Any]:
             raise UserError("several tables: give data as {table: frame}", allowed=list(config.data))
         return {next(iter(config.data)): data}
     return dict(data)
-
-
-def check_place(config: RunConfig) -> None:
-    """Refuse what Accelerate would leave out without a word, or cannot do yet."""
-    for name in config.train.trackers:
-        if find_spec(name) is None:
-            raise UserError(
-                f"{name} is not installed", where="train.trackers", next=f'pip install "jenga-core[{name}]"'
-            )
-    for engine in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
-        if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
-            raise UserError(
-                f"{engine} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
-                where="accelerate launch",
-                next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
-            )
-
-
-def check_precision(config: RunConfig, accelerator: Accelerator) -> None:
-    """On a CPU Accelerate takes fp16 for fp32 without a word: there is no loss scaling there."""
-    if config.train.precision == "fp16" and accelerator.device.type == "cpu":
-        raise UserError("fp16 needs an accelerator; this run is on the CPU", where="train.precision",
-                        allowed=["fp32", "bf16"])  # fmt: skip
-
-
-def start_accelerator(config: RunConfig) -> Accelerator:
-    """Accelerate keeps its settings in process-wide state: a second run of one process may want others."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
-    else:
-        atexit.register(leave_group)
-    if config.train.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
-        torch.use_deterministic_algorithms(config.train.deterministic)
-    keep_precision(config.train.precision)
-    return Accelerator(
-        mixed_precision=MODES[config.train.precision],
-        cpu=config.train.device == "cpu",
-        log_with=list(config.train.trackers) or None,
-        project_config=ProjectConfiguration(logging_dir="trackers"),  # moved into the run's folder once that is known
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-
-
-def leave_group() -> None:
-    """End the group of processes before the interpreter ends: threads of a group that is left open can abort the process."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def seed_everything(config: RunConfig) -> None:
