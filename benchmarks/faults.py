@@ -62,7 +62,7 @@ FAULTS = [
     ),
     Fault(
         "a loaded model is in training mode",
-        CORE + "inference.py",
+        CORE + "loading.py",
         "model.to(target).eval()",
         "model.to(target)",
         "tests/core/test_evaluation_mode.py::test_a_loaded_model_is_in_evaluation_mode",

@@ -234,6 +234,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def packages(config: RunConfig, registry: Registry) -> dict[str, str]:
+    """package -> version of all that decides the numbers of this run: `versions`, and the plugins that it uses."""
+    owners = plugins_of(config, registry).values()
+    return {**versions(), **{owner["dist"]: owner["version"] for owner in owners}}
+
+
 def plugins_of(config: RunConfig, registry: Registry) -> dict[str, dict[str, str]]:
     """kind -> {plugin, dist, version} for every component that the config names."""
     sections = [*config.backbones.values(), *config.tasks.values(), *config.hooks]

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from . import locks
 from .config import BalancingConfig, ComponentConfig, InputConfig, RunConfig
 from .errors import UserError
 from .evaluation import Judgement, Score, mean_of
-from .files import publish_json
+from .files import is_leftover, publish_json
 from .opening import relative
 from .reading import read_config
 from .registry import Registry
@@ -76,16 +79,24 @@ def compare(
     if resume and output is None:
         raise UserError("which comparison?", where="--resume", next="give its folder with --output DIR")
     folder = Path(output or Path("runs") / whole.project / time.strftime("compare-%Y%m%d-%H%M%S")).resolve()
-    if folder.exists() and any(folder.iterdir()) and not resume:
-        raise UserError("is not empty", where=str(folder), next="--resume goes on with what it holds")
-    how = _How(registry, resume, quiet)
-    pairs = [
-        _one_seed(whole.model_copy(update={"seed": seed}), data, folder / f"seed-{seed}", how)
-        for seed in range(whole.seed, whole.seed + seeds)
-    ]
-    compared = _compared(pairs)
-    publish_json(folder / "comparison.json", {"seeds": seeds, "compared": [c.to_json() for c in compared]})
+    with ExitStack() as held:
+        if os.environ.get("RANK", "0") == "0":  # the first, or the only one, of the processes of this comparison
+            _claim(folder, resume, held)
+        how = _How(registry, resume, quiet)
+        pairs = [
+            _one_seed(whole.model_copy(update={"seed": seed}), data, folder / f"seed-{seed}", how)
+            for seed in range(whole.seed, whole.seed + seeds)
+        ]
+        compared = _compared(pairs)
+        publish_json(folder / "comparison.json", {"seeds": seeds, "compared": [c.to_json() for c in compared]})
     return compared
+
+
+def _claim(folder: Path, resume: bool, held: ExitStack) -> None:
+    cure = "wait until it ends, or stop it, or give another --output"
+    held.enter_context(locks.held(folder / locks.NAME, where=folder, next=cure))
+    if not resume and not all(is_leftover(path) for path in folder.iterdir()):
+        raise UserError("is not empty", where=str(folder), next="--resume goes on with what it holds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,8 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def is_leftover(path: Path) -> bool:
-    """What was being written when a process was killed."""
-    return path.name.startswith(".") and path.name.endswith(".tmp")
+    """What was being written when a process was killed, or the lock (`locks`) of one that is or was here."""
+    return path.name.startswith(".") and path.name.endswith((".tmp", ".lock"))
 
 
 def beside(path: Path) -> Path:

@@ -88,12 +88,18 @@ def _state(folder: Path, manifest: Mapping[str, Any], name: str) -> tuple[dict[s
     return artifact.read_state(folder, place), folder / f"{place}.json"
 
 
+class _Numerals(BaseModel):
+    missing: tuple[str, ...] = ()
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'"] | None = None
+
+
 class _Type(BaseModel):
     form: Literal["integer", "float", "boolean", "time", "text", "other"]
     written: bool = False
     words: tuple[str, str] | None = None
     times: str | None = None
-    marks: bool = True
+    numerals: _Numerals | None = None
 
 
 class _Table(BaseModel):

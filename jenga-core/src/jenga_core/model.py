@@ -156,6 +156,7 @@ class Step(nn.Module):
     def __init__(self, model: Model, tasks: Mapping[str, Task], hook: Any, run: Any, world: int) -> None:
         super().__init__()
         self.model, self.tasks, self.hook, self.run, self.world = model, tasks, hook, run, world
+        self.link = nn.Parameter(torch.zeros(()))  # no part of the model, and never optimized
 
     def forward(self, batch: Batch, counts: Mapping[str, float], share: float) -> dict[str, Tensor]:
         scale = {name: self.world / count for name, count in counts.items() if count > 0}
@@ -165,14 +166,16 @@ class Step(nn.Module):
         }
         for extra in self.hook.add_losses(run=self.run, batch=batch, outputs=outputs, scale=scale):
             losses.update(extra or {})
-        if not losses:
-            return {"": self._link(scale)} if self.world > 1 else {}
-        return {"": self.hook.combine_losses(run=self.run, losses=losses, share=share), **losses}
+        if self.world == 1:
+            return {"": self._combined(losses, share), **losses} if losses else {}
+        # Every rank has a gradient, even one without a row, a label or a head that learns, or the others' reduction would
+        # wait for it for ever.
+        combined = self._combined(losses, share) if losses else 0.0
+        return {"": combined + 0.0 * self.link, **losses}
 
-    def _link(self, scale: Mapping[str, float]) -> Tensor:
-        """A rank without a row still takes part in the reduction: zero times a head that other ranks train in this window."""
-        heads = self.model.heads
-        return sum((0.0 * p.sum() for n in scale for p in heads[n].parameters()), torch.zeros(()))
+    def _combined(self, losses: Mapping[str, Tensor], share: float) -> Tensor:
+        combined: Tensor = self.hook.combine_losses(run=self.run, losses=losses, share=share)
+        return combined
 
 
 def not_finite(module: nn.Module) -> str | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
+from contextlib import ExitStack
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -16,25 +15,23 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import ProjectConfiguration
+from accelerate import Accelerator
 
-from . import checkpoint
+from . import checkpoint, locks
 from .assembly import build_events, build_model, build_parts, load_tables
 from .config import RunConfig
 from .data import Data, EncodedTable
 from .errors import UserError
 from .files import is_leftover, publish
+from .processes import check_place, check_precision, start_accelerator
 from .progress import Reporter
 from .reading import dump_config, read_config
 from .registry import Registry
 from .run import Run, digests
-from .scoring import keep_precision
 from .tables import Table
 from .values import located
 
-MODES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+_WAIT = "wait until it ends, or stop it, or give another --output"
 
 
 def open_run(
@@ -48,8 +45,12 @@ def open_run(
     registry: Registry | None,
     quiet: bool,
     defaults: Any,
+    held: ExitStack | None = None,
 ) -> Run:
-    """Everything before the first step: nothing is written before config and data have been found sound."""
+    """Everything before the first step: nothing stays of what is written before config and data have been found sound.
+
+    `held` takes the lock of the run's folder, for as long as the caller keeps it; without it the folder is not locked.
+    """
     registry = registry or Registry.discover()
     base = Path(config).resolve().parent if isinstance(config, str | Path) else Path.cwd()
     overrides = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
@@ -60,7 +61,7 @@ def open_run(
     check_place(config)
     accelerator = start_accelerator(config)
     check_precision(config, accelerator)
-    folder = _folder(config, output, resume, accelerator)
+    folder = _folder(config, output, resume, accelerator, held)
     progress = Reporter(silent=quiet or accelerator.process_index > 0)
     state = checkpoint.newest(folder / "checkpoints", progress.say) if resume else None
     given = _given(config, data)
@@ -103,56 +104,6 @@ def _given(config: RunConfig, data: Any) -> dict[str, Any]:
     return dict(data)
 
 
-def check_place(config: RunConfig) -> None:
-    """Refuse what Accelerate would leave out without a word, or cannot do yet."""
-    for name in config.train.trackers:
-        if find_spec(name) is None:
-            raise UserError(
-                f"{name} is not installed", where="train.trackers", next=f'pip install "jenga-core[{name}]"'
-            )
-    for engine in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
-        if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() in ("1", "true", "yes", "on", "y", "t"):
-            raise UserError(
-                f"{engine} is not supported: a process may hold a batch without labels, which sharding cannot reduce",
-                where="accelerate launch",
-                next="torchrun --nproc-per-node N -m jenga_core.cli train CONFIG",
-            )
-
-
-def check_precision(config: RunConfig, accelerator: Accelerator) -> None:
-    """On a CPU Accelerate takes fp16 for fp32 without a word: there is no loss scaling there."""
-    if config.train.precision == "fp16" and accelerator.device.type == "cpu":
-        raise UserError("fp16 needs an accelerator; this run is on the CPU", where="train.precision",
-                        allowed=["fp32", "bf16"])  # fmt: skip
-
-
-def start_accelerator(config: RunConfig) -> Accelerator:
-    """Accelerate keeps its settings in process-wide state: a second run of one process may want others."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
-    else:
-        atexit.register(leave_group)
-    if config.train.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if config.train.deterministic or torch.are_deterministic_algorithms_enabled():  # the call alone takes seconds
-        torch.use_deterministic_algorithms(config.train.deterministic)
-    keep_precision(config.train.precision)
-    return Accelerator(
-        mixed_precision=MODES[config.train.precision],
-        cpu=config.train.device == "cpu",
-        log_with=list(config.train.trackers) or None,
-        project_config=ProjectConfiguration(logging_dir="trackers"),  # moved into the run's folder once that is known
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-
-
-def leave_group() -> None:
-    """End the group of processes before the interpreter ends: threads of a group that is left open can abort the process."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
 def seed_everything(config: RunConfig) -> None:
     _seed(config.seed)
 
@@ -163,7 +114,9 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelerator: Accelerator) -> Path:
+def _folder(
+    config: RunConfig, output: str | Path | None, resume: bool, accelerator: Accelerator, held: ExitStack | None
+) -> Path:
     runs = Path("runs") / config.project
     if output is None and resume:
         found = sorted(p.parent for p in runs.glob("*/log.jsonl"))
@@ -177,8 +130,21 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
             torch.distributed.broadcast_object_list(names)
             output = names[0]
     folder = Path(output).resolve()
-    taken = folder.exists() and (not folder.is_dir() or not all(is_leftover(path) for path in folder.iterdir()))
-    if taken and not resume and accelerator.process_index == 0:
+    if accelerator.process_index == 0:
+        _claim(folder, resume, held)
+    if resume and not (folder / "log.jsonl").exists():
+        raise UserError("holds no run to resume", where=str(folder), next="leave --resume out to start one")
+    accelerator.wait_for_everyone()
+    return folder
+
+
+def _claim(folder: Path, resume: bool, held: ExitStack | None) -> None:
+    """Lock the folder, by the first process of a run, then see whether a run may begin there."""
+    is_file = folder.exists() and not folder.is_dir()
+    if held is not None and not is_file:
+        held.enter_context(locks.held(folder / locks.NAME, where=folder, next=_WAIT))
+    taken = is_file or (folder.exists() and not all(is_leftover(path) for path in folder.iterdir()))
+    if taken and not resume:
         is_run = (folder / "log.jsonl").exists()
         raise UserError(
             "already holds a run" if is_run else "is not empty",
@@ -187,10 +153,6 @@ def _folder(config: RunConfig, output: str | Path | None, resume: bool, accelera
             if is_run
             else "give an --output that does not exist",
         )
-    if resume and not (folder / "log.jsonl").exists():
-        raise UserError("holds no run to resume", where=str(folder), next="leave --resume out to start one")
-    accelerator.wait_for_everyone()
-    return folder
 
 
 def _unused(path: Path) -> Path:

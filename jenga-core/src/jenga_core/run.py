@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from .artifact import packages
 from .assembly import Events
 from .config import RunConfig
 from .contracts import Array
@@ -182,7 +183,8 @@ class Run:
 
     def position(self) -> dict[str, Any]:
         """Plain values of a checkpoint."""
-        return {**{k: getattr(self, k) for k in _POSITION}, "world": self.world, "data": digests(self.tables)}
+        facts = {"world": self.world, "data": digests(self.tables), "packages": packages(self.config, self.registry)}
+        return {**{k: getattr(self, k) for k in _POSITION}, **facts}
 
     def set_position(self, state: Mapping[str, Any]) -> None:
         for key in _POSITION:
@@ -190,6 +192,9 @@ class Run:
         _cut_log(self.folder / "log.jsonl", self.step, evaluated=self.evaluated_at == self.step)
         self.log("note", text=f"resumed at step {self.step}")
         self.progress.say(f"resumed at step {self.step} (epoch {self.nth_epoch})")
+        others = differences(state.get("packages", {}), packages(self.config, self.registry))
+        if others:
+            self.note(f"resumed with other versions, so not bit for bit: {', '.join(others)}")
 
     def gather(self, value: Any) -> list[Any]:
         """`value` of every rank, in rank order."""
@@ -272,6 +277,12 @@ def _cut_log(path: Path, step: int, *, evaluated: bool) -> None:
         except (ValueError, KeyError, TypeError):
             continue
     publish(path, "".join(line + "\n" for line in kept).encode())
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Packages whose version is another than `before`, or that came or went; nothing where no version was kept."""
+    names = [name for name in sorted({*before, *now}) if before and before.get(name) != now.get(name)]
+    return [f"{name} {now.get(name, 'not there')} instead of {before.get(name, 'not there')}" for name in names]
 
 
 def digests(tables: Mapping[str, Table]) -> dict[str, str]:

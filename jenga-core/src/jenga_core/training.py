@@ -52,12 +52,17 @@ def train(
     and ends with the weights of the uninterrupted run, bit for bit on the same machine.
     `report=False` leaves out report.html. Raises UserError for wrong input, TrainingError when the run cannot go on.
     """
-    run = open_run(
-        config, data=data, output=output, resume=resume, seed=seed, overrides=overrides, registry=registry, quiet=quiet,
-        defaults=Defaults(),
-    )  # fmt: skip
-    if run.finished:
-        return run
+    with ExitStack() as held:  # the lock of the run's folder, to the end, whatever that is
+        run = open_run(
+            config, data=data, output=output, resume=resume, seed=seed, overrides=overrides, registry=registry,
+            quiet=quiet, defaults=Defaults(), held=held,
+        )  # fmt: skip
+        if not run.finished:
+            _train(run, report)
+    return run
+
+
+def _train(run: Run, report: bool) -> None:
     with ExitStack() as training:  # left behind `on_exception`: hooks find the model as it is in training
         try:
             with run.interruptible():
@@ -72,7 +77,6 @@ def train(
                 run.forget()
             raise
     run.close()
-    return run
 
 
 class Defaults:

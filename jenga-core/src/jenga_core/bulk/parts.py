@@ -5,6 +5,7 @@
     _parts/part-00000-000000.json   its receipt: rows, bytes, sha256 and what was unusual; written after the part
     _parts/file-00000.json          how many chunks and rows the first file has; written when its end has been seen
     _SUCCESS                        the list of all parts; written by whoever finds nothing left to do
+    .shard-0-2.lock                 held by the worker of --shard 0/2 while it lives
 
 Names in order are rows in order. Whatever begins with a dot or an underscore is passed over by readers of such folders.
 """
@@ -12,6 +13,7 @@ Names in order are rows in order. Whatever begins with a dot or an underscore is
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,11 +24,13 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from .. import locks
 from ..errors import UserError
 from ..files import beside, publish_file, publish_first, publish_json, sha256
-from .work import Chunk
+from .work import Chunk, Shard
 
 CONTRACT, SUCCESS = "_score.json", "_SUCCESS"
+_LOCK = re.compile(r"\.shard-(\d+)-(\d+)\.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,18 @@ class Parts:
         if other:
             raise UserError(f"the scoring in this folder began with another {' and '.join(other)}",
                             where=str(self.folder), next="name another folder, or go on with what it began with")  # fmt: skip
+
+    @contextmanager
+    def working(self, shard: Shard) -> Iterator[None]:
+        """Open the folder for the work of `shard`. UserError while a living worker has some of the same chunks."""
+        cure = "wait until it ends, or stop it, or give each worker a --shard of its own: 0/2, 1/2"
+        with locks.held(self._lock(shard), where=self.folder, next=cure):
+            for other, path in self._others(shard).items():
+                holder = locks.busy(path) if shard.shares(other) else None
+                if holder is not None:
+                    raise locks.refusal(holder, where=self.folder, next=cure)
+            self.open()
+            yield
 
     def done(self, chunk: Chunk) -> bool:
         """Is the chunk's part there, whole?"""
@@ -77,7 +93,7 @@ class Parts:
         """The end of a file has been seen."""
         publish_json(self._census(file), {"chunks": chunks, "rows": rows})
 
-    def finish(self, files: int) -> dict[str, Any] | None:
+    def finish(self, files: int, shard: Shard) -> dict[str, Any] | None:
         """Write `_SUCCESS` and return it if every chunk of all files is done, else None."""
         listed: list[dict[str, Any]] = []
         for file in range(files):
@@ -91,11 +107,21 @@ class Parts:
         unusual: Counter[str] = Counter()
         for part in listed:
             unusual.update(part.pop("unusual"))
-        for left in self.folder.glob(".part-*.tmp"):  # of workers that were killed
-            left.unlink(missing_ok=True)
+        if not any(locks.busy(path) for path in self._others(shard).values()):
+            for left in self.folder.glob(".part-*.tmp"):  # of workers that were killed
+                left.unlink(missing_ok=True)
         success = {"rows": sum(part["rows"] for part in listed), "unusual": dict(unusual), "parts": listed}
         publish_json(self.folder / SUCCESS, success)
         return success
+
+    def _lock(self, shard: Shard) -> Path:
+        return self.folder / f".shard-{shard.index}-{shard.count}.lock"
+
+    def _others(self, shard: Shard) -> dict[Shard, Path]:
+        """The locks of other shares of the work, held or left by a worker that was killed."""
+        found = {path: _LOCK.fullmatch(path.name) for path in sorted(self.folder.glob(".shard-*.lock"))}
+        shards = {Shard(int(name[1]), int(name[2])): path for path, name in found.items() if name}
+        return {other: path for other, path in shards.items() if other != shard}
 
     def _part(self, chunk: Chunk) -> Path:
         return self.folder / f"{chunk.name}.parquet"

@@ -72,11 +72,11 @@ def score_files(
     parts = Parts(
         Path(folder), {"model": model, "source": fingerprint(files), "table": name, "options": {"chunk": CHUNK}}
     )
-    parts.open()
-    read = partial(_stretches, predictor, files, name, shard or Shard(), parts)
+    shard = shard or Shard()
+    read = partial(_stretches, predictor, files, name, shard, parts)
     numbers = {c: pa.int64() if form == "integer" else pa.float64() for c, form in predictor.numbers_of(name).items()}
     rows, usual = 0, _cores() if predictor.place.device.type == "cpu" else 2
-    with _single_threaded():
+    with parts.working(shard), _single_threaded():
         for chunk, group in groupby(_predicted(predictor, read(), name, workers or usual), lambda s: s.chunk):
             with parts.writing(chunk) as writer:
                 for scored in group:
@@ -84,7 +84,7 @@ def score_files(
                     writer.write(_beside(scored, files[chunk.file], numbers), scored.unusual)
                     progress(len(scored.cells))
             rows += writer.rows
-    return Done(rows, parts.finish(len(files)))
+        return Done(rows, parts.finish(len(files), shard))
 
 
 def _stretches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ class Shard:
         if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
             raise UserError(f"{text!r} is no shard", where="--shard", next="--shard 0/2 and --shard 1/2 share the work")
         return cls(int(index), int(count))
+
+    def shares(self, other: Shard) -> bool:
+        """Whether there are chunks that both take, as with 0/1 and 0/2; none with 0/2 and 1/2."""
+        return (self.index - other.index) % math.gcd(self.count, other.count) == 0
 
     def takes(self, chunk: Chunk) -> bool:
         return (chunk.file + chunk.number) % self.count == self.index

@@ -127,18 +127,21 @@ def report(model: Model) -> None:
 
     Example: jenga report runs/soc/first
     """
-    from .. import artifact
+    from .. import artifact, locks
     from ..files import publish_json, sha256
     from ..publishing import read_log
     from ..report import write_report
     from .scores import recorded
 
-    manifest = artifact.verify(model, may_lack=("report.html",))
-    config = (model / "config.yaml").read_text(encoding="utf-8")
-    facts = {key: value for key, value in manifest.items() if key != "files"}
-    path = write_report(model, judgements=recorded(model), history=read_log(model), manifest=facts, config=config)
-    manifest["files"][path.name] = sha256(path)  # the folder was whole a moment ago, and nothing else was touched
-    publish_json(model / artifact.MANIFEST, manifest)
+    if not model.is_dir():  # a lock would make it
+        artifact.verify(model)
+    with locks.held(model / locks.NAME, where=model, next="wait until it ends, and give this command again"):
+        manifest = artifact.verify(model, may_lack=("report.html",))
+        config = (model / "config.yaml").read_text(encoding="utf-8")
+        facts = {key: value for key, value in manifest.items() if key != "files"}
+        path = write_report(model, judgements=recorded(model), history=read_log(model), manifest=facts, config=config)
+        manifest["files"][path.name] = sha256(path)  # the folder was whole a moment ago, and nothing else was touched
+        publish_json(model / artifact.MANIFEST, manifest)
     typer.echo(str(path))
 
 

@@ -44,7 +44,7 @@ def calibrate(
 
     Example: jenga calibrate runs/soc/first --target-fpr 0.001
     """
-    from jenga_core import artifact, inference
+    from jenga_core import artifact, inference, locks
     from jenga_core.errors import UserError, visible
 
     predictor = inference.load(model)
@@ -63,11 +63,12 @@ def calibrate(
     else:
         new = old.wishing(wanted).calibrated(*_scored(predictor, name, live, data, normal))
     live.alerts = new
-    artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, f"task {name}: {old.says()} -> {new.says()}")
-    for line in _told(name, old, new):
-        typer.echo(visible(line))
-    for line in _judged_anew(model, name, new):
-        typer.echo(visible(line), err=True)
+    with locks.held(model / locks.NAME, where=model, next="wait until it ends, and give this command again"):
+        artifact.amend(model.resolve(), {f"tasks/{name}": live.state()}, f"task {name}: {old.says()} -> {new.says()}")
+        for line in _told(name, old, new):
+            typer.echo(visible(line))
+        for line in _judged_anew(model, name, new):
+            typer.echo(visible(line), err=True)
 
 
 def _judged_anew(folder: Path, name: str, rule: AlertRule) -> list[str]:

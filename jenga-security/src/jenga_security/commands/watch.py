@@ -6,11 +6,14 @@ import gc
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jenga_core.commands.single import single
+
+if TYPE_CHECKING:
+    from ..watch.watcher import Watcher
 
 POLL = 0.02  # seconds between looks at a log that has nothing new
 
@@ -45,7 +48,7 @@ def watch(
     """
     import torch
 
-    from jenga_core import inference
+    from jenga_core import inference, locks
     from jenga_core.tables import open_source
 
     from ..watch.watcher import Watcher
@@ -55,6 +58,12 @@ def watch(
     source = open_source(log, predictor.registry, predictor.source(str(log), table))
     watcher = Watcher(predictor, log, output, source, table=table, form=format.value, recalibrate=recalibrate,
                       tell=lambda text: typer.echo(text, err=True))  # fmt: skip
+    lock = output.with_name(f".{output.name}.lock")
+    with locks.held(lock, where=output, next="stop it, or name another file for the alerts"):
+        _watch(watcher, log, output, from_start, once)
+
+
+def _watch(watcher: Watcher, log: Path, output: Path, from_start: bool, once: bool) -> None:
     watcher.start(from_start=from_start)
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no alert waits for a collector that goes through all of it
