@@ -493,3 +493,25 @@ def test_a_process_that_ends_at_a_broken_csv_ends_as_it_means_to(text: str, tmp_
     command = [sys.executable, "-c", "\n".join(lines), str(tmp_path / "broken.csv")]
     runs = [subprocess.run(command, capture_output=True, check=False) for _ in range(3)]
     assert [(run.returncode, run.stderr) for run in runs] == [(2, b"")] * 3
+
+
+def test_zips_that_cannot_be_unpacked(tmp_path):
+    """With a password, and by Deflate64, which Windows uses above two gigabytes: bits and numbers of a sound archive are changed."""
+    path = tmp_path / "plain.csv.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("flows.csv", "a,b\n1,x\n")
+        archive.writestr("__MACOSX/._flows.csv", "what a Mac adds")
+    assert len(pd.concat(list(CsvSource(CsvConfig()).tables(path, batch_rows=9)))) == 1
+    sound = path.read_bytes()
+    local, central = sound.find(b"PK\x03\x04"), sound.find(b"PK\x01\x02")
+    for name, places, value, said in (
+        ("secret", (local + 6, central + 8), 1, "locked with a password"),
+        ("deflate64", (local + 8, central + 10), 9, "packed in a way unknown here"),
+    ):
+        changed = bytearray(sound)
+        for place in places:
+            changed[place] = value
+        bad = tmp_path / f"{name}.csv.zip"
+        bad.write_bytes(changed)
+        with pytest.raises(DataError, match=f"{said}(.|\n)*unpack it first"):
+            list(CsvSource(CsvConfig()).tables(bad, batch_rows=9))
