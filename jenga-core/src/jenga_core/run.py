@@ -273,7 +273,7 @@ def _cut_log(path: Path, step: int, *, evaluated: bool) -> None:
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Packages whose version is another than `before`, or that came or went; nothing where no version was kept."""
     names = [name for name in sorted({*before, *now}) if before and before.get(name) != now.get(name)]
-    return [f"{name} {now.get(name, 'not there')} instead of {before.get(name, 'not there')}" for name in names]
+    return [f"{name} {now.get(name, 'none')} instead of {before.get(name, 'none')}" for name in names]
 
 
 def digests(tables: Mapping[str, Table]) -> dict[str, str]:
