@@ -80,6 +80,7 @@ def test_a_process_that_is_alone_though_it_should_not_be_is_refused(
     if started == "torchrun":
         monkeypatch.setenv("LOCAL_RANK", "0")
         monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="one of 2 processes") as caught:
         jenga_core.train(toys.numbers_config(epochs=1), output=tmp_path / "run", **train)
     assert ("train.device=cpu" in caught.value.next) == (started == "torchrun")

@@ -116,10 +116,15 @@ def test_a_training_killed_before_it_began_leaves_a_folder_that_will_do(tmp_path
     is_one_model(folder)
 
 
-def test_a_refused_training_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["columns", "monitor"])
+def test_a_refused_training_leaves_nothing(tmp_path: Path, place: str) -> None:
+    """Before the folder holds anything, and behind that."""
     wrong = toys.numbers_config()
-    wrong["inputs"]["x"]["columns"] = ["a", "none"]
-    with pytest.raises(UserError, match="none"):
+    if place == "columns":
+        wrong["inputs"]["x"]["columns"] = ["a", "absent"]
+    else:
+        wrong["train"]["monitor"] = "label.absent"
+    with pytest.raises(UserError, match="absent"):
         train_here(tmp_path / "runs" / "one", config=wrong)
     assert list(tmp_path.iterdir()) == []
 
