@@ -17,7 +17,10 @@ import torch
 
 import jenga_core
 import toys
+from jenga_core.api import TaskSpec
+from jenga_core.builtin.tasks import RegressionTask
 from jenga_core.opening import open_run
+from jenga_core.registry import Registry
 from jenga_core.training import Defaults, prepare, train_step
 
 
@@ -40,7 +43,6 @@ def config(**train: Any) -> dict[str, Any]:
             "accumulate": 2,
             "bootstrap": 0,
             "baselines": False,
-            "device": "cpu",
             **train,
         },
     }
@@ -86,6 +88,48 @@ def balance(folder: Path) -> dict[str, Any]:
     return catch.seen
 
 
+class Mean(torch.nn.Module):
+    """A head without parameters."""
+
+    def forward(self, view: Any, target: Any) -> dict[str, torch.Tensor]:
+        return {"value": view.fused.pooled.mean(1, keepdim=True)}
+
+
+class Level(RegressionTask):
+    """A number read off the features: all that learns is in the backbones."""
+
+    def head(self, context: Any) -> torch.nn.Module:
+        return Mean()
+
+
+class LevelPlugin:
+    @staticmethod
+    @toys.hookimpl
+    def jenga_register_tasks() -> list[TaskSpec]:
+        config = "jenga_core.builtin.config:RegressionConfig"
+        return [TaskSpec(name="level", factory="ddp_script:Level", config=config, summary="l")]
+
+
+def headless() -> Registry:
+    return Registry.of(toy=toys.ToyPlugin, other=LevelPlugin)
+
+
+def without_heads(folder: Path) -> dict[str, Any]:
+    """The gradients of a step of one row, of which the second rank of two has none, in a model whose head has no parameters."""
+    tasks = {"level": {"kind": "other/level", "target": "amount"}}
+    run = open_run(
+        {**config(clip_norm=None), "tasks": tasks}, data=frame(), output=folder / "headless", resume=False, seed=None,
+        overrides=(), registry=headless(), quiet=True, defaults=Defaults(),
+    )  # fmt: skip
+    wrapped, catch = prepare(run), Catch()
+    run.hook._manager.register(catch)
+    rows = run.train_rows["rows"]
+    train_step(run, wrapped, [(0, ("rows", rows[:1]))])
+    alone = dict(catch.seen)
+    train_step(run, wrapped, [(1, ("rows", rows[:7])), (2, ("rows", rows[:1]))])
+    return {**alone, **{f"again.{name}": gradient for name, gradient in catch.seen.items()}}
+
+
 def note_the_end(folder: Path) -> None:
     """Called behind what Jenga does at the end of the process."""
     left = not torch.distributed.is_initialized()
@@ -107,9 +151,9 @@ def main() -> None:
     train_step(
         run, wrapped, [(1, ("rows", rows[:1])), (2, ("rows", rows))]
     )  # the last rank has no row in the first batch
-    balanced = balance(folder)
+    found = {"first": one, "second": catch.seen, "balanced": balance(folder), "headless": without_heads(folder)}
     if run.rank == 0:
-        torch.save({"first": one, "second": catch.seen, "balanced": balanced}, folder / "gradients.pt")
+        torch.save(found, folder / "gradients.pt")
     done = jenga_core.train(config(), data=frame(), output=folder / "run", registry=toys.registry(), quiet=True)
     if done.rank == 0:
         torch.save(done.model.state_dict(), folder / "weights.pt")

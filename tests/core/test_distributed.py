@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
+import jenga_core
+import toys
+from jenga_core.errors import UserError
+
 HERE = Path(__file__).parent
 
 
 def run(folder: Path, processes: int, *, resume: bool = False) -> dict[str, dict[str, torch.Tensor]]:
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     script = [str(HERE / "ddp_script.py"), str(folder)]
     command = [sys.executable, *script]
     if processes > 1:
@@ -39,11 +43,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict, Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", ["first", "second", "balanced", "weights"])
+@pytest.mark.parametrize("which", ["first", "second", "balanced", "headless", "weights"])
 def test_two_processes_equal_one(both: tuple[dict, dict, Path], which: str) -> None:
     """`first`: one rank never sees a text, the other no amount. `second`: a rank without any row, then accumulation.
 
     `balanced`: gradients of each task, reduced over the processes before CAGrad combines them.
+    `headless`: a rank without a row, where no head has parameters.
     `weights`: the whole run, with partial labels, missing inputs, accumulation and an early best epoch.
     """
     one, two, _ = both
@@ -54,6 +59,32 @@ def test_two_processes_equal_one(both: tuple[dict, dict, Path], which: str) -> N
             torch.testing.assert_close(
                 other, value, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
             )
+
+
+@pytest.mark.slow
+def test_processes_without_a_gpu_are_one_group(both: tuple[dict, dict, Path]) -> None:
+    """The config leaves the device open: each process alone would train a model of its own."""
+    for name, world in (("one", 1), ("two", 2)):
+        lines = (both[2] / name / "run" / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line)["world"] for line in lines if json.loads(line)["event"] == "start"] == [world]
+
+
+@pytest.mark.parametrize("started", ["torchrun", "by hand"])
+def test_a_process_that_is_alone_though_it_should_not_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str
+) -> None:
+    """As with an accelerator that has no groups, or a variable that another program left."""
+    train = {"data": toys.numbers_frame(), "registry": toys.registry(), "quiet": True, "report": False}
+    jenga_core.train(toys.numbers_config(epochs=1), output=tmp_path / "alone", **train)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    if started == "torchrun":
+        monkeypatch.setenv("LOCAL_RANK", "0")
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="one of 2 processes") as caught:
+        jenga_core.train(toys.numbers_config(epochs=1), output=tmp_path / "run", **train)
+    assert ("train.device=cpu" in caught.value.next) == (started == "torchrun")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

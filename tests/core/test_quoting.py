@@ -92,6 +92,11 @@ def test_a_malformed_quote_is_refused_with_its_place(tmp_path, text, place):
         assert "quote: null" in str(error.value)
 
 
+def test_a_cell_of_several_megabytes(tmp_path):
+    long = "line\n" * 1_000_000
+    assert read(tmp_path / "x.csv", f'a,b\n1,"{long}"\n2,y\n').b.tolist() == [long, "y"]
+
+
 def test_a_quote_in_a_cell_that_does_not_begin_with_one_is_a_character(tmp_path):
     found = read(tmp_path / "x.csv", 'a,b\na 5" disk,1\n"doubled ""so""",2\n')
     assert found.a.tolist() == ['a 5" disk', 'doubled "so"']

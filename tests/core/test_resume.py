@@ -247,14 +247,29 @@ def train_here(output: Path, *, resume: bool, **changes: Any) -> Any:
     )
 
 
+def test_a_resume_with_other_packages_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jenga_core import run
+
+    folder, here = interrupted_state(tmp_path, monkeypatch), run.packages
+    others = {"torch": "99.1", "jenga-mine": "2.0"}
+    monkeypatch.setattr(run, "packages", lambda *parts: {**here(*parts), **others})
+    resumed = train_here(folder, resume=True)
+    (note,) = [note for note in resumed.notes if "versions" in note]
+    assert f"torch 99.1 instead of {here(resumed.config, resumed.registry)['torch']}" in note
+    assert "jenga-mine 2.0 instead of none" in note
+    assert "numpy" not in note
+    assert note in (folder / "log.jsonl").read_text()
+
+
 def test_an_interrupt_saves_and_the_resumed_run_equals_the_straight_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_here(tmp_path / "straight", resume=False)
     folder = interrupted_state(tmp_path, monkeypatch)
     assert (folder / "checkpoints" / "step-00000008.json").exists()
-    train_here(folder, resume=True)
+    resumed = train_here(folder, resume=True)
     same_weights(folder, tmp_path / "straight")
+    assert not [note for note in resumed.notes if "versions" in note]
     assert not (folder / "checkpoints").exists()
     steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)

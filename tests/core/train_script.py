@@ -3,7 +3,9 @@
     python train_script.py OPTIONS.json
 
 Options: config, data ("numbers" | "multimodal" | path of a parquet file), output, resume, kill_at (optimizer step at which
-the process kills itself with SIGKILL), signal_at (step at which the first rank gets SIGTERM).
+the process kills itself with SIGKILL), signal_at (step at which the first rank gets SIGTERM), pause ("data" or "step": the
+process says "here" on its standard output before it loads the data or takes its first step, and goes on at the end of its
+standard input).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import pandas as pd
 
 import jenga_core
 import toys
-from jenga_core import training
+from jenga_core import opening, training
 
 
 def main() -> None:
@@ -29,6 +31,8 @@ def main() -> None:
         _arm(kill_at)
     if "signal_at" in options:
         _signal(options["signal_at"])
+    if "pause" in options:
+        _pause(*{"data": (opening, "load_tables"), "step": (training, "train_step")}[options["pause"]])
     data = pd.read_parquet(options["data"])
     run = jenga_core.train(
         options["config"],
@@ -39,6 +43,19 @@ def main() -> None:
         quiet=options.get("quiet", False),
     )
     print(json.dumps({"step": run.step, "stop": run.stop}))
+
+
+def _pause(module: Any, name: str) -> None:
+    """Wait in the first call of that function."""
+    real = getattr(module, name)
+
+    def paused(*arguments: Any, **named: Any) -> Any:
+        setattr(module, name, real)
+        print("here", flush=True)
+        sys.stdin.read()
+        return real(*arguments, **named)
+
+    setattr(module, name, paused)
 
 
 def _signal(step: int) -> None:

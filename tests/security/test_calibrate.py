@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import jenga_core
-from jenga_core import artifact
+from jenga_core import artifact, locks
 from jenga_core.cli import app
 from jenga_security.examples.flows import flows
 
@@ -65,6 +65,16 @@ def test_the_threshold_is_changed_by_the_kept_scores(folder):
     assert "-> threshold" in artifact.verify(folder)["notes"][-1]
     assert jenga("report", folder).exit_code == 0
     assert "-&gt; threshold" in (folder / "report.html").read_text()
+
+
+def test_two_at_once_one_waits(folder):
+    before = (folder / "manifest.json").read_bytes()
+    with locks.held(folder / locks.NAME, where=folder, next="wait"):
+        result = jenga("calibrate", folder, "--threshold", "0.7")
+        assert f"pid {os.getpid()} " in str(result.exception)
+        assert (folder / "manifest.json").read_bytes() == before
+    assert jenga("calibrate", folder, "--threshold", "0.7").exit_code == 0
+    assert not list(folder.glob(".*"))
 
 
 def test_there_and_back_is_the_old_threshold(folder):

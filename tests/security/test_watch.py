@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import flow_formats
 import jenga_core
+from jenga_core import locks
 from jenga_core.api import SourceSpec
 from jenga_core.cli import app
 from jenga_core.errors import DataError, UserError
@@ -375,6 +376,19 @@ def test_another_watch_is_refused(model, lines, tmp_path):
     output.unlink()
     with pytest.raises(DataError, match="had written"):
         watching(model, log, output)
+
+
+def test_two_watches_of_one_file_of_alerts(model, lines, tmp_path):
+    log, output = tmp_path / "conn.log", tmp_path / "alerts"
+    log.write_text("\n".join(lines) + "\n")
+    command = ["watch", str(model.folder), str(log), "--output", str(output), "--from-start", "--once"]
+    with locks.held(tmp_path / ".alerts.lock", where=output, next="wait"):
+        result = CliRunner().invoke(app, command)
+        assert f"{output}: another process is at work here: pid {os.getpid()} " in str(result.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["conn.log"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert output.read_bytes() == whole(model, log, tmp_path / "again")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_log_without_the_columns_of_the_model_is_an_error(model, tmp_path):

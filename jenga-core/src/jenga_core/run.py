@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -228,13 +228,14 @@ class Run:
                 signal.signal(number, handler)
 
     def forget(self) -> None:
-        """Leave nothing of a run that was refused before its first step: the corrected one may have the same folder."""
+        """Leave nothing of a run that was refused before its first step: the corrected one may have the same folder.
+
+        The folder itself goes with its lock.
+        """
         if self.rank == 0:
             for name in ("config.yaml", "log.jsonl"):
                 (self.folder / name).unlink(missing_ok=True)
             shutil.rmtree(self.folder / "trackers", ignore_errors=True)
-            with suppress(OSError):  # something else is in it
-                self.folder.rmdir()
 
     def close(self) -> None:
         """Trackers write what they hold. The group of processes stays: another run of this process may use it."""
@@ -282,7 +283,7 @@ def _cut_log(path: Path, step: int, *, evaluated: bool) -> None:
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Packages whose version is another than `before`, or that came or went; nothing where no version was kept."""
     names = [name for name in sorted({*before, *now}) if before and before.get(name) != now.get(name)]
-    return [f"{name} {now.get(name, 'not there')} instead of {before.get(name, 'not there')}" for name in names]
+    return [f"{name} {now.get(name, 'none')} instead of {before.get(name, 'none')}" for name in names]
 
 
 def digests(tables: Mapping[str, Table]) -> dict[str, str]:

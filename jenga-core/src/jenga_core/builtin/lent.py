@@ -49,7 +49,11 @@ class LentFile(BlockFile):
         lent(self)
 
     def read(self, size: int = -1, /) -> Any:
-        return self._lent(_Block(super().read(size) or b""))
+        """`size` bytes unless the file ends: Arrow takes what it is given for a block, and no row may lie over more than two."""
+        block = _Block(super().read(size) or b"")
+        while len(block) < size and (more := super().read(size - len(block))):
+            block += more
+        return self._lent(block)
 
 
 class _Block(bytearray):
