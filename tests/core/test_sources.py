@@ -496,7 +496,7 @@ def test_a_process_that_ends_at_a_broken_csv_ends_as_it_means_to(text: str, tmp_
 
 
 def test_zips_that_cannot_be_unpacked(tmp_path):
-    """With a password, and by Deflate64, which Windows uses above two gigabytes: bits and numbers of a sound archive are changed."""
+    """With a password, and by Deflate64, which Windows uses above two gigabytes: a sound archive is changed to say so."""
     path = tmp_path / "plain.csv.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("flows.csv", "a,b\n1,x\n")
