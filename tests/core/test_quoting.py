@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from itertools import pairwise
 from pathlib import Path
 
@@ -134,7 +136,35 @@ def test_lines_of_a_live_log():
         live.feed([b'1,"5" disk"'])
 
 
+# ------------------------------------------------------------------ compressed
+
+
+@pytest.mark.parametrize(("ending", "pack"), [("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_what_follows_the_first_stream_is_read_or_refused(tmp_path, ending, pack):
+    one, two = pack(b"a,b\n1,x\n"), pack(b"2,y\n" * 100_000)
+    assert len(read(tmp_path / f"x.csv.{ending}", one + two)) == 100_001
+    if ending == "xz":
+        assert len(read(tmp_path / "padded.csv.xz", one + b"\0" * 8 + two + b"\0" * 4)) == 100_001
+    damaged = bytearray(two)
+    damaged[len(two) // 2] ^= 255
+    for what in (bytes(damaged), two[:-9], b"garbage"):
+        with pytest.raises(DataError, match=r"cannot be read|cut off"):
+            read(tmp_path / f"y.csv.{ending}", one + what)
+
+
 # ------------------------------------------------------------------ rows and headers
+
+
+def test_the_header_of_a_live_log_is_read_as_that_of_a_file():
+    live = CsvSource(CsvConfig()).live("x.csv")
+    live.feed([b"sep=;", b";Unnamed: 0"])
+    assert live.feed([b"1;2"]).to_dict("list") == {"Unnamed: 0.1": ["1"], "Unnamed: 0": ["2"]}
+    with pytest.raises(DataError, match="names 'a' twice"):
+        CsvSource(CsvConfig()).live("x.csv").feed([b"a,a"])
+
+
+def test_a_first_row_of_a_megabyte(tmp_path):
+    assert len(read(tmp_path / "x.csv", f"a,b\n1,{'x' * (1 << 20)}\n2,y\n")) == 2
 
 
 def test_a_blank_line_of_a_file_of_one_column_is_a_row_without_a_value(tmp_path):
@@ -205,7 +235,7 @@ def test_a_hint_names_the_column_and_the_option(tmp_path, cells, said):
 def test_options_that_contradict_each_other():
     with pytest.raises(ValidationError, match="same character"):
         CsvConfig(decimal=",", thousands=",")
-    with pytest.raises(ValidationError, match="neither one character nor auto"):
+    with pytest.raises(ValidationError, match="neither one character of ASCII nor auto"):
         CsvConfig(quote="ab")
 
 

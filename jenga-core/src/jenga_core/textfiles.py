@@ -39,10 +39,52 @@ def _zip(path: Path, mode: str) -> Iterator[Any]:
             yield stream
 
 
+class _Streams(io.RawIOBase):
+    """The bytes of compressed streams one behind the other, all of them.
+
+    Python's own readers stop without a word where a later stream is damaged, and so would lose rows.
+    """
+
+    def __init__(self, path: Path, start: Callable[[], Any], padding: bytes) -> None:
+        self._file, self._start, self._padding = path.open("rb"), start, padding
+        self._stream, self._left, self._begun = start(), b"", False
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, target: Any) -> int:
+        while True:
+            if self._stream.eof:
+                rest = self._stream.unused_data.lstrip(self._padding) or self._file.read(BLOCK).lstrip(self._padding)
+                if not rest:
+                    return 0
+                self._stream, self._left = self._start(), rest
+            if self._stream.needs_input and not self._left:
+                self._left = self._file.read(BLOCK)
+                if not self._left:
+                    raise EOFError
+            made, self._left = self._stream.decompress(self._left, len(target)), b""
+            if made:
+                target[: len(made)] = made
+                return len(made)
+
+
+def _bz2(path: Path, mode: str) -> Any:
+    return _Streams(path, bz2.BZ2Decompressor, b"")
+
+
+def _xz(path: Path, mode: str) -> Any:
+    return _Streams(path, lzma.LZMADecompressor, b"\0")
+
+
 _OPENERS: dict[str, Callable[..., Any]] = {
     ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
+    ".bz2": _bz2,
+    ".xz": _xz,
     ".zst": _zst,
     ".zip": _zip,
 }

@@ -17,11 +17,10 @@ from .quoting import Quotes, place
 from .source_config import CsvConfig
 
 BLOCK = 8 << 20  # bytes parsed at a time; no row may be longer
-HEAD = 1 << 18
 _ENCODING = "source: {{kind: core/csv, encoding: {encoding}}}"
 _HEADERLESS = "source: {kind: core/csv, header: false, names: [...]}"
 _UNQUOTED = "if quotes mean nothing in this file: source: {kind: core/csv, quote: null}"
-_SEP = re.compile(rb'"?sep=([^"\r\n])"?(?:\r\n|\r|\n)')  # Excel's first line, which is no row
+SEP = re.compile(rb'"?sep=([^"\r\n])"?(?:\r\n|\r|\n)')  # Excel's first line, which is no row
 
 
 @dataclass(slots=True)
@@ -55,7 +54,7 @@ class CsvFile:
         """The column names. DataError for a header that names one twice, or that is not parted by the delimiter."""
         if self.config.names is not None:
             return list(self.config.names)
-        read = self._read(None, None, HEAD)
+        read = self._read(None, None, BLOCK)
         names = list(next(read).names)
         read.close()
         if not self.config.header:
@@ -79,7 +78,7 @@ class CsvFile:
     def _sep(self) -> str | None:
         """The delimiter that a first line as Excel writes it gives: sep=;"""
         first = next(utf8_blocks(self.path, self.config.encoding, step=_ENCODING), b"")
-        found = _SEP.match(first.lstrip(b"\r\n"))
+        found = SEP.match(first.lstrip(b"\r\n"))
         return found[1].decode("latin-1") if found else None
 
     def _text(self) -> Generator[bytes]:
@@ -87,7 +86,7 @@ class CsvFile:
         for block in utf8_blocks(self.path, self.config.encoding, step=_ENCODING):
             if not begun:  # Arrow would take a blank line for the header to skip
                 block = block.lstrip(b"\r\n")
-                block = block[found.end() :] if (found := _SEP.match(block)) else block
+                block = block[found.end() :] if (found := SEP.match(block)) else block
             begun = begun or bool(block)
             yield block
 
@@ -190,13 +189,7 @@ class CsvFile:
     # -------------------------------------------------------------- what is wrong
 
     def _check(self, names: list[str]) -> None:
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise DataError(
-                f"the header names {', '.join(map(repr, twice[:5]))} twice",
-                where=f"{shown(self.path)}, line 1",
-                next=f"rename the columns; or if line 1 is data: {_HEADERLESS}",
-            )
+        refuse_twice(names, f"{shown(self.path)}, line 1")
         other = next((d for d in ";\t|," if d in names[0] and d != self.delimiter), None)
         if len(names) == 1 and other and self.config.delimiter is None:
             raise DataError(
@@ -220,6 +213,16 @@ class CsvFile:
             what = f"a row is longer than {BLOCK >> 20} MiB: probably a quote is opened and never closed"
             raise DataError(what, where=where, next=f"close the quote, or {_UNQUOTED}") from None
         raise DataError(text, where=where) from None
+
+
+def refuse_twice(names: list[str], where: str) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise DataError(
+            f"the header names {', '.join(map(repr, twice[:5]))} twice",
+            where=where,
+            next=f"rename the columns; or if line 1 is data: {_HEADERLESS}",
+        )
 
 
 def named(names: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from ..cells import frame
 from ..contracts import Live
 from ..errors import DataError
 from ..textfiles import ending
+from .csv_file import SEP, named, refuse_twice
 from .quoting import well_formed
 from .source_config import CsvConfig
 
@@ -32,9 +33,12 @@ class LiveCsv(Live):
     def feed(self, lines: Sequence[bytes]) -> pd.DataFrame:
         lines = [line.removesuffix(b"\r") for line in lines]
         lines = [line for line in lines if line]
+        if self._header is None and lines and (found := SEP.match(lines[0] + b"\n")):  # Excel's, which is no row
+            self._delimiter, lines = self.config.delimiter or found[1].decode("latin-1"), lines[1:]
         if self._header is None and lines and self.config.header:
-            self._names = self._names or self._cells(lines[:1], None).column_names
-            self._header = lines[0]
+            names = named(list(self._cells(lines[:1], None).column_names))
+            refuse_twice(names, "line 1")
+            self._names, self._header = self._names or names, lines[0]
         rows = [line for line in lines if line != self._header]
         if not rows:
             return pd.DataFrame()

@@ -49,8 +49,8 @@ class CsvConfig(ComponentConfig):
     @field_validator("quote")
     @classmethod
     def _one_character(cls, value: str | None) -> str | None:
-        if value is not None and value != "auto" and len(value) != 1:
-            raise ValueError(f"{value!r} is neither one character nor auto")
+        if value is not None and value != "auto" and (len(value) != 1 or not value.isascii()):
+            raise ValueError(f"{value!r} is neither one character of ASCII nor auto")
         return value
 
     @field_validator("encoding")
@@ -70,6 +70,8 @@ class CsvConfig(ComponentConfig):
             raise ValueError(f"`names` holds {sorted({n for n in self.names if self.names.count(n) > 1})} twice")
         if self.quote is not None and self.quote == self.delimiter:
             raise ValueError("`quote` and `delimiter` are the same character")
+        if self.delimiter is not None and not self.delimiter.isascii():
+            raise ValueError(f"`delimiter` {self.delimiter!r} is no character of ASCII")
         if self.thousands == self.decimal:
             raise ValueError("`decimal` and `thousands` are the same character")
         return self
