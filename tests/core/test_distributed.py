@@ -17,11 +17,12 @@ import toys
 from jenga_core.errors import UserError
 
 HERE = Path(__file__).parent
+PATH = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def run(folder: Path, processes: int, *, resume: bool = False) -> dict[str, dict[str, torch.Tensor]]:
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     script = [str(HERE / "ddp_script.py"), str(folder)]
     command = [sys.executable, *script]
     if processes > 1:

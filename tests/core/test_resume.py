@@ -24,6 +24,7 @@ from jenga_core import checkpoint, files
 from jenga_core.errors import CheckpointError, UserError
 
 HERE = Path(__file__).parent
+PATH = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 HOOKS = [
     {"kind": "core/early-stopping", "patience": 50},
     {"kind": "core/ema", "decay": 0.9},
@@ -52,7 +53,7 @@ def start(folder: Path, name: str, processes: int = 1, **options: Any) -> subpro
         toys.numbers_frame().to_parquet(frame)
     path = folder / f"{name}-{len(list(folder.glob('*.json')))}.json"
     path.write_text(json.dumps({"data": str(frame), "output": str(folder / name), "config": config(), **options}))
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment = {**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", f"--master-port={_port()}"]
     command = [sys.executable, *(launcher if processes > 1 else []), str(HERE / "train_script.py"), str(path)]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
