@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from jenga_core.builtin.metrics import ClassificationMetrics, RegressionMetrics
 from jenga_core.card import rows_of, text
+from jenga_core.errors import visible
 from jenga_core.evaluation import Judgement, Score, judge
 from jenga_core.figures import Curve, Line
 from jenga_core.markup import VOID, element, number
@@ -288,7 +289,7 @@ def test_names_cannot_break_the_card(tmp_path: Path) -> None:
     facts = manifest(project=EVIL, data=data, plugins={EVIL: {"dist": EVIL}})
     path = write_card(tmp_path, judgements=[classified(EVIL, excluded={EVIL: 1})], manifest=facts, config=config)
     _, front, body = path.read_text(encoding="utf-8").split("---\n", 2)
-    assert yaml.safe_load(front)["model-index"][0]["name"] == EVIL
+    assert yaml.safe_load(front)["model-index"][0]["name"] == visible(EVIL)
     unescaped = re.sub(r"\\.", "", body)
     outside_code = re.sub(r"```.*?```|`[^`\n]*`", "", unescaped, flags=re.DOTALL)
     assert "<script" not in outside_code

@@ -28,8 +28,8 @@ from .errors import DataError
 from .values import USUAL, Numerals
 
 Form = Literal["integer", "float", "boolean", "time", "text", "other"]
-_PLAIN = (  # what Python writes for the number it reads: at most 15 digits of a fraction, none of them idle, no exponent
-    r"^(0|-?[1-9][0-9]*|0\.0|-?[1-9][0-9]{0,14}\.0|-?[1-9][0-9]{0,6}\.[0-9]{0,7}[1-9]|-?0\.0{0,3}[1-9]([0-9]{0,9}[1-9])?)$"
+_PLAIN = (  # what Python writes for the float it reads: at most 15 digits, none of them idle, no exponent
+    r"^(0|-?[1-9][0-9]{0,14}|0\.0|-?[1-9][0-9]{0,14}\.0|-?[1-9][0-9]{0,6}\.[0-9]{0,7}[1-9]|-?0\.0{0,3}[1-9]([0-9]{0,9}[1-9])?)$"
 )
 _ISO_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIMES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M",
