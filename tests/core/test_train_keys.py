@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import jenga_core
 import toys
-from jenga_core import opening, training
+from jenga_core import processes, training
 from jenga_core.api import hookimpl
 from jenga_core.config import ScheduleConfig, TrainConfig
 from jenga_core.errors import TrainingError, UserError
@@ -238,7 +238,7 @@ def test_sharding_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
 def test_a_tracker_that_is_not_installed_names_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(opening, "find_spec", lambda module: None)
+    monkeypatch.setattr(processes, "find_spec", lambda module: None)
     with pytest.raises(UserError, match=rf'pip install "jenga-core\[{name}\]"'):
         trained(tmp_path / "run", trackers=[name])
     assert not (tmp_path / "run").exists()
