@@ -124,13 +124,12 @@ def _digits(value: int) -> str:
 
 def untyped_of(frame: pd.DataFrame) -> frozenset[str]:
     """Columns of numbers of a frame, not yet tidy, some of which their file spells in its own way: `tidy` makes them text."""
-    return frozenset(
-        str(name)
-        for name, cells in frame.items()
-        if cells.dtype == object
-        and any(type(v) is Written for v in cells)
-        and not any(isinstance(v, str) for v in cells)
-    )
+    found = set()
+    for name, cells in frame.items():
+        kinds = {type(v) for v in cells.dropna()} if cells.dtype == object else set()
+        if Written in kinds and all(issubclass(k, int | float) and k is not bool for k in kinds):
+            found.add(str(name))
+    return frozenset(found)
 
 
 def _huge(frame: pd.DataFrame) -> list[str]:
