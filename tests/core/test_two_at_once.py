@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from jenga_core.bulk.work import Chunk, Shard
 from jenga_core.errors import UserError
 
 HERE = Path(__file__).parent
+PATH = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 CONFIG = toys.numbers_config(epochs=2, checkpoint={"steps": 2})
 
 
@@ -31,7 +33,9 @@ CONFIG = toys.numbers_config(epochs=2, checkpoint={"steps": 2})
 def process(*command: str) -> Iterator[subprocess.Popen[str]]:
     """One that has said "here"; it goes on when its standard input ends."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, *command], text=True, **pipes) as running:
+    with subprocess.Popen(
+        [sys.executable, *command], text=True, env={**os.environ, "PYTHONPATH": PATH}, **pipes
+    ) as running:
         said = running.stdout.readline()
         try:
             assert said == "here\n", running.stderr.read()

@@ -16,7 +16,7 @@ from .lent import Lent, LentFile
 from .quoting import Quotes, place
 from .source_config import CsvConfig
 
-BLOCK = 8 << 20  # bytes parsed at a time; no row may be longer
+BLOCK = 4 << 20  # bytes parsed at a time; no row may be longer
 _ENCODING = "source: {{kind: core/csv, encoding: {encoding}}}"
 _HEADERLESS = "source: {kind: core/csv, header: false, names: [...]}"
 _UNQUOTED = "if quotes mean nothing in this file: source: {kind: core/csv, quote: null}"
