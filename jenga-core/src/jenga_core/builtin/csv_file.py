@@ -29,7 +29,6 @@ class _Reading:
 
     quotes: Quotes | None
     ragged: Any = None
-    stray: int | None = None
 
 
 @dataclass(slots=True)
